@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import FORMATS, Format
+from edgeq.formats import FORMATS, Format, UniformFormat
 
 _GRAMMAR = re.compile(r"w(?P<bits>\d+)(a(?P<activation>\d+))?(g(?P<group>\d+))?(-(?P<format>(?!a?sym$)[a-z]+))?(-(?P<sym>a?sym))?")
 DEFAULT_GROUP_SIZE = 128
@@ -61,5 +61,5 @@ class Scheme:
 
     @classmethod
     def from_bits(cls, bits: int, group_size: int = DEFAULT_GROUP_SIZE) -> Scheme:
-        """The default scheme for a number of bits: uniform, groups of 128; asymmetric at 2 and 3 bits, where the symmetric grid is too uneven."""
-        return cls.parse(f"w{bits}g{group_size}" + ("-asym" if bits < 4 else ""))
+        """The default scheme for a number of bits: uniform, symmetric, groups of 128."""
+        return cls(UniformFormat(bits, group_size))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Round to nearest: per-group scale from the range of the weights, optionally clipped where the squared error is smallest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from edgeq.errors import EdgeqError
+from edgeq.formats import BcqFormat, BcqTensor, Format, QuantizedTensor, UniformFormat, UniformTensor
+from edgeq.formats.bcq import from_uniform
+from edgeq.formats.layout import group_count
+
+Clip = Literal["minmax", "mse"]
+CLIPS: tuple[Clip, ...] = ("minmax", "mse")
+# Fractions of the range that the error search tries; finer or lower ones change the error by less than 1 %.
+RATIOS = torch.arange(1.0, 0.49, -0.05).tolist()
+CHUNK = 1 << 18  # weights searched at a time: a working set that stays in the second-level cache
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Levels s·(q − z) of each group; tensors ``[groups, 1]``."""
+
+    scale: Tensor
+    zero_point: Tensor
+    top: int
+
+    def codes(self, groups: Tensor) -> Tensor:
+        inverse = torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
+        return (groups * inverse).round_().add_(self.zero_point).clamp_(0, self.top)
+
+    def squared_error(self, groups: Tensor) -> Tensor:
+        decoded = self.codes(groups).sub_(self.zero_point).mul_(self.scale)
+        return decoded.sub_(groups).square_().sum(1, keepdim=True)
+
+
+def quantize(weight: Tensor, fmt: Format, clip: Clip = "mse") -> QuantizedTensor:
+    """Quantizes ``[N, K]`` by rounding to the nearest level.
+
+    A binary-coded format receives the exact image of the asymmetric uniform weights of the same bits.
+
+    Args:
+        weight: Floating point ``[N, K]``.
+        fmt: The number format.
+        clip: ``minmax`` covers the whole range; ``mse`` shrinks it by the fraction with the least squared error, per group.
+
+    Raises:
+        EdgeqError: A weight is not finite, or a group's scale does not fit float16.
+    """
+    if isinstance(fmt, BcqFormat):
+        return _quantize_bcq(weight, fmt, clip)
+    rows, columns = weight.shape
+    group_size = fmt.group_size or columns
+    groups = group_count(columns, fmt.group_size)
+    codes = torch.empty(rows, columns, dtype=torch.uint8)
+    scales = torch.empty(rows, groups, dtype=torch.float16)
+    zeros = torch.empty(rows, groups, dtype=torch.uint8)
+    step = max(1, CHUNK // columns)
+    for first in range(0, rows, step):
+        part = slice(first, first + step)
+        padded = _pad_columns(weight[part].float(), groups * group_size).reshape(-1, group_size)
+        grid = _best_grid(padded, fmt, clip)
+        codes[part] = grid.codes(padded).reshape(-1, groups * group_size)[:, :columns].to(torch.uint8)
+        scales[part] = grid.scale.reshape(-1, groups).half()
+        zeros[part] = grid.zero_point.reshape(-1, groups).to(torch.uint8)
+    return UniformTensor(codes.numpy(), scales.numpy(), None if fmt.symmetric else zeros.numpy())
+
+
+def _quantize_bcq(weight: Tensor, fmt: BcqFormat, clip: Clip) -> BcqTensor:
+    if fmt.bits == 1:
+        raise EdgeqError(
+            "round to nearest has no 1-bit grid", field="format bcq", found="1 plane", wanted="2, 3 or 4 planes"
+        )
+    uniform = UniformFormat(fmt.bits, fmt.group_size, symmetric=False)
+    tensor = quantize(weight, uniform, clip)
+    assert isinstance(tensor, UniformTensor)
+    return from_uniform(tensor, uniform)
+
+
+def _pad_columns(weight: Tensor, columns: int) -> Tensor:
+    """Repeats the last column, so that padding never widens the range of the last group by a zero it does not hold."""
+    missing = columns - weight.shape[1]
+    return torch.cat([weight, weight[:, -1:].expand(-1, missing)], 1) if missing else weight
+
+
+def _best_grid(groups: Tensor, fmt: UniformFormat, clip: Clip) -> _Grid:
+    low, high = groups.amin(1, keepdim=True), groups.amax(1, keepdim=True)
+    if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
+        raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
+    candidates = [_grid(low * ratio, high * ratio, fmt) for ratio in (RATIOS if clip == "mse" else RATIOS[:1])]
+    best, least = candidates[0], None
+    for candidate in candidates if len(candidates) > 1 else []:
+        error = candidate.squared_error(groups)
+        if least is None:
+            least = error
+            continue
+        better = error < least
+        least = torch.where(better, error, least)
+        best = _Grid(
+            torch.where(better, candidate.scale, best.scale),
+            torch.where(better, candidate.zero_point, best.zero_point),
+            best.top,
+        )
+    return best
+
+
+def _grid(low: Tensor, high: Tensor, fmt: UniformFormat) -> _Grid:
+    top = 2**fmt.bits - 1
+    if fmt.symmetric:
+        # The side with one more level faces the larger tail; the sign of the scale turns it.
+        half = 2 ** (fmt.bits - 1)
+        scale = _as_float16(torch.where(low.abs() >= high.abs(), low, high) / -half)
+        return _Grid(scale, torch.full_like(scale, half), top)
+    low, high = low.clamp(max=0), high.clamp(min=0)
+    scale = _as_float16((high - low) / top)
+    zero_point = torch.where(scale == 0, 0.0, (-low / scale).round()).clamp(0, top)
+    return _Grid(scale, zero_point, top)
+
+
+def _as_float16(scale: Tensor) -> Tensor:
+    """Codes are computed with the scale that is stored."""
+    stored = scale.half().float()
+    if not torch.isfinite(stored).all():
+        raise EdgeqError("scale does not fit float16", found=f"{scale.abs().max().item():.3g}", wanted="at most 65504")
+    return stored

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which scheme each layer gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from edgeq.errors import EdgeqError
+from edgeq.methods.rtn import Clip
+from edgeq.schemes import Scheme
+
+FP32 = Scheme(None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A default scheme and overrides by layer name.
+
+    Attributes:
+        default: The scheme of every layer that no override matches.
+        overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or for its
+            end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
+        method: Quantization method.
+        clip: How round-to-nearest chooses the range of a group.
+    """
+
+    default: Scheme
+    overrides: tuple[tuple[str, Scheme], ...] = ()
+    method: str = "rtn"
+    clip: Clip = "mse"
+
+    @classmethod
+    def build(
+        cls, default: Scheme, layers: Sequence[str] = (), skip: Sequence[str] = (), method: str = "rtn", clip: Clip = "mse"
+    ) -> Plan:
+        """A plan from the command line's ``--layer PATTERN=SCHEME`` and ``--skip PATTERN``.
+
+        Raises:
+            EdgeqError: An override is not of the form PATTERN=SCHEME, or its scheme does not exist.
+        """
+        overrides = []
+        for text in layers:
+            pattern, separator, scheme = text.partition("=")
+            if not (pattern and separator):
+                raise EdgeqError("malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64")
+            overrides.append((pattern, Scheme.parse(scheme)))
+        return cls(default, (*overrides, *((pattern, FP32) for pattern in skip)), method, clip)
+
+    def scheme_for(self, *names: str) -> Scheme:
+        """The scheme of a layer; ``names`` are all its names (a tied embedding and head have two)."""
+        chosen = self.default
+        for pattern, scheme in self.overrides:
+            if any(matches(pattern, name) for name in names):
+                chosen = scheme
+        return chosen
+
+    def check_patterns(self, names: Iterable[str]) -> None:
+        """Raises:
+        EdgeqError: A pattern matches none of the model's layers.
+        """
+        known = sorted(names)
+        for pattern, _ in self.overrides:
+            if not any(matches(pattern, name) for name in known):
+                examples = ", ".join(known[:2] + known[-2:])
+                raise EdgeqError("pattern matches no layer", field="--layer/--skip", found=repr(pattern), wanted=f"one of {examples} …")
+
+    def describe_method(self) -> str:
+        """Method and options, as recorded in the manifest."""
+        return f"{self.method} ({self.clip})"
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a wildcard pattern matches a layer name or its end after a dot."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"*.{pattern}")

@@ -12,8 +12,8 @@ VENV_T5 := .venv-t5
 BIN := $(VENV)/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
-CPP := $(shell find custom_ops -name '*.cpp' -o -name '*.h' -o -name '*.hpp')
-NATIVE := $(CPP) $(shell find custom_ops -name CMakeLists.txt -o -name '*.cmake' -o -name '*.map' -o -name '*.def')
+CPP := $(shell find custom_ops -name '*.cc' -o -name '*.h')
+NATIVE := $(CPP) $(shell find custom_ops -name CMakeLists.txt -o -name '*.cmake' -o -name '*.map')
 JOBS := $(shell nproc)
 # Each test process may use all cores by itself; more threads than cores only slow it down.
 export OMP_NUM_THREADS ?= $(JOBS)

@@ -15,15 +15,13 @@ from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format
 from edgeq.methods import rtn
+from edgeq.progress import Progress
 from edgeq.quantization.embedding import QuantEmbedding
 from edgeq.quantization.linear import PackedWeight, QuantLinear
 from edgeq.quantization.operators import gather_operator, matmul_operator
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.skeleton import Target, build_skeleton, find_targets
 from edgeq.schemes import Scheme
-
-Progress = Callable[[str, int, int], None]
-"""Told the stage, the steps done and the steps in all."""
 
 Load = Callable[[str], Tensor]
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``edgeq`` command: one module per verb, imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from edgeq.errors import EdgeqError
+
+VERBS = {
+    "export": "edgeq.cli.export",
+    "run": "edgeq.cli.run",
+    "eval": "edgeq.cli.evaluate",
+    "profile": "edgeq.cli.profile",
+    "inspect": "edgeq.cli.inspect",
+    "doctor": "edgeq.cli.doctor",
+}
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(TyperGroup):
+    """Imports a verb's module only when the verb is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs in the order in which a model passes through them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a verb, or ``None`` if there is none."""
+        if cmd_name not in VERBS:
+            return None
+        verb = typer.Typer(add_completion=False)
+        verb.command(name=cmd_name)(importlib.import_module(VERBS[cmd_name]).command)
+        return typer.main.get_command(verb)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="edgeq",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Quantize transformers, export them to ONNX, run and measure them on edge boards.",
+)
+
+
+@app.callback()
+def root() -> None:
+    """Quantize transformers, export them to ONNX, run and measure them on edge boards."""
+
+
+def main() -> None:
+    """Entry point of the console script; failures a user can mend are one line on stderr and exit code 2."""
+    try:
+        app()
+    except EdgeqError as error:
+        print(f"edgeq: error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        print("edgeq: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``edgeq export``: checkpoint or ONNX file to bundle."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.table import Table
+from typer import Argument, Option
+
+from edgeq.cli.console import human_bytes, print_json, progress_bars, stdout
+from edgeq.errors import EdgeqError
+
+if TYPE_CHECKING:
+    from edgeq.bundle.manifest import Manifest
+    from edgeq.exporting import Estimate
+    from edgeq.recipe import Recipe
+
+
+def command(
+    model: Annotated[str | None, Argument(help="Checkpoint directory, .onnx file or hub id.", show_default=False)] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)] = None,
+    bits: Annotated[int | None, Option(help="Bits per weight: 2, 3, 4 or 8, in groups of 128.", show_default=False)] = None,
+    scheme: Annotated[str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32.  [default: w4g128]", show_default=False)] = None,
+    group_size: Annotated[int | None, Option("--group-size", help="With --bits: weights per scale; 0 for one per row.", show_default=False)] = None,
+    layer: Annotated[list[str] | None, Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False)] = None,
+    skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
+    clip: Annotated[str | None, Option(help="Range of a group: mse or minmax.  [default: mse]", show_default=False)] = None,
+    portable: Annotated[bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")] = False,
+    revision: Annotated[str | None, Option(help="Revision on the hub.", show_default=False)] = None,
+    recipe: Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)] = None,
+    save_recipe: Annotated[Path | None, Option(help="Write the recipe of this export here.", show_default=False)] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show the plan and what it would take; write nothing.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Quantize a model and write an ONNX bundle."""
+    from edgeq import recipe as recipes
+
+    plan = recipes.build_recipe(
+        recipe,
+        model=model,
+        revision=revision,
+        scheme=_scheme(scheme, bits, group_size),
+        layers=_overrides(layer),
+        skip=skip,
+        clip=clip,
+        portable=portable or None,
+    )
+    if save_recipe:
+        recipes.save_recipe(plan, save_recipe)
+    if dry_run:
+        _dry_run(plan, as_json)
+    elif output is not None:
+        _export(plan, output, force, as_json)
+    elif not save_recipe:
+        raise EdgeqError("no output directory", field="--output", remedy="add -o OUT, or --dry-run to see the plan")
+
+
+def _scheme(scheme: str | None, bits: int | None, group_size: int | None) -> str | None:
+    if scheme is not None and (bits is not None or group_size is not None):
+        raise EdgeqError("two schemes", field="--scheme", found=f"{scheme} beside --bits or --group-size", wanted="one of them")
+    if bits is None and group_size is None:
+        return scheme
+    from edgeq.schemes import DEFAULT_GROUP_SIZE, Scheme
+
+    return str(Scheme.from_bits(4 if bits is None else bits, DEFAULT_GROUP_SIZE if group_size is None else group_size))
+
+
+def _overrides(layers: list[str] | None) -> dict[str, str] | None:
+    if not layers:
+        return None
+    overrides = {}
+    for text in layers:
+        pattern, separator, scheme = text.partition("=")
+        if not (pattern and separator and scheme):
+            raise EdgeqError("malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64")
+        overrides[pattern] = scheme
+    return overrides
+
+
+def _export(plan: Recipe, output: Path, force: bool, as_json: bool) -> None:
+    from edgeq.exporting import export_recipe
+
+    start = time.perf_counter()
+    with progress_bars() as progress:
+        manifest = export_recipe(plan, output, force=force, progress=progress)
+    seconds = time.perf_counter() - start
+    if as_json:
+        print_json(_summary(manifest, output, seconds))
+    else:
+        size = sum(record.size for record in manifest.files.values())
+        stdout.print(
+            f"{output}: {manifest.scheme}, {len(manifest.layers)} matrices at {manifest.bits_per_weight:.3f} bits per weight, "
+            f"{human_bytes(size)}, {seconds:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _summary(manifest: Manifest, output: Path, seconds: float) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "kind": manifest.kind,
+        "scheme": manifest.scheme,
+        "method": manifest.method,
+        "matrices": len(manifest.layers),
+        "bits_per_weight": manifest.bits_per_weight,
+        "bundle_bytes": sum(record.size for record in manifest.files.values()),
+        "seconds": seconds,
+    }
+
+
+def _dry_run(plan: Recipe, as_json: bool) -> None:
+    from edgeq.exporting import estimate
+
+    result = estimate(plan)
+    if as_json:
+        print_json(
+            {
+                "recipe": plan.model_dump(),
+                "layers": [layer.model_dump() for layer in result.layers],
+                "estimate": {"data_bytes": result.data_bytes, "memory_bytes": result.memory_bytes, "seconds": result.seconds},
+            }
+        )
+    else:
+        _print_plan(result)
+
+
+def _print_plan(result: Estimate) -> None:
+    table = Table("layer", "operators", "scheme", "shape", "stored", box=None)
+    for layer in result.layers:
+        table.add_row(layer.name, " ".join(layer.operators), layer.scheme, f"{layer.rows}×{layer.columns}", human_bytes(layer.size))
+    stdout.print(table)
+    stdout.print(
+        f"Estimated: {human_bytes(result.data_bytes)} of weights, {human_bytes(result.memory_bytes)} of memory, "
+        f"{result.seconds:.0f} s on two cores.",
+        highlight=False,
+    )

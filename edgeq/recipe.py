@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: everything that decides an export, as a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeq.errors import EdgeqError
+from edgeq.schemes import Scheme
+
+if TYPE_CHECKING:
+    from edgeq.quantization.plan import Plan
+
+
+class Recipe(BaseModel):
+    """What `edgeq export` is asked to do.
+
+    Attributes:
+        model: Checkpoint directory, ``.onnx`` file or hub id.
+        revision: Revision on the hub.
+        scheme: Default scheme.
+        layers: Scheme by layer pattern, in order; later ones win.
+        skip: Patterns of layers kept in float32.
+        method: Quantization method.
+        clip: How round-to-nearest chooses the range of a group.
+        portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    revision: str | None = None
+    scheme: str = "w4g128"
+    layers: dict[str, str] = Field(default_factory=dict)
+    skip: list[str] = Field(default_factory=list)
+    method: Literal["rtn"] = "rtn"
+    clip: Literal["minmax", "mse"] = "mse"
+    portable: bool = False
+
+    def plan(self) -> Plan:
+        """The quantization plan.
+
+        Raises:
+            EdgeqError: A scheme does not exist.
+        """
+        from edgeq.quantization.plan import Plan
+
+        overrides = [f"{pattern}={scheme}" for pattern, scheme in self.layers.items()]
+        return Plan.build(Scheme.parse(self.scheme), overrides, self.skip, self.method, self.clip)
+
+
+def build_recipe(file: Path | None = None, **changes: Any) -> Recipe:
+    """A recipe from a file, changed by what is given.
+
+    Raises:
+        EdgeqError: The file is not a recipe, or a field is missing, unknown or wrong.
+    """
+    values = {**(_read(file) if file else {}), **{name: value for name, value in changes.items() if value is not None}}
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise EdgeqError(first["msg"], file=file, field=field, found=repr(first["input"])[:80]) from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe as TOML.
+
+    Raises:
+        EdgeqError: The file cannot be written.
+    """
+    import tomli_w
+
+    try:
+        path.write_text(tomli_w.dumps(recipe.model_dump(exclude_none=True)), encoding="utf-8")
+    except OSError as error:
+        raise EdgeqError(f"cannot write ({error.strerror})", file=path) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgeqError(f"cannot read the recipe ({error})", file=path, wanted="a TOML file written by --save-recipe") from error

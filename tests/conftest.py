@@ -20,7 +20,7 @@ def books_6m() -> Path:
 
 @pytest.fixture(scope="session")
 def evaluation_text() -> Path:
-    """About 3,200 tokens of English prose, in the domain of ``books_6m``."""
+    """About 3,400 tokens of English prose, in the domain of ``books_6m``."""
     return ROOT / "examples" / "evaluation.txt"
 
 

@@ -70,7 +70,7 @@ def test_the_installed_version_is_the_sources_version() -> None:
 )
 def test_constraints_pin_every_dependency_inside_its_range(constraints: str, extras: tuple[str, ...]) -> None:
     lines = (ROOT / constraints).read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     wrong = [r for r in _requirements(extras) if not r.specifier.contains(pins.get(r.name.lower(), "none"))]
     assert wrong == []
 

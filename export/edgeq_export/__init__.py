@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantized modules and ONNX files to bundles."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgeq_export.output_directory import check_output
+
+if TYPE_CHECKING:
+    from edgeq_export.export import check_supported, export_bundle
+
+__all__ = ["check_output", "check_supported", "export_bundle"]
+
+# Imported when they are used: an ONNX file is rewritten without PyTorch.
+_HOMES = {"check_supported": "edgeq_export.export", "export_bundle": "edgeq_export.export"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -23,7 +23,7 @@ MAX_HEADER = 100_000_000  # the limit of the safetensors format
 
 
 def resolve_model(model: str, revision: str | None = None) -> Path:
-    """The local directory of ``model``: itself, or the snapshot of a hub id (downloaded unless ``HF_HUB_OFFLINE`` is set).
+    """The local directory of ``model``: itself, or the hub's snapshot (downloaded unless ``HF_HUB_OFFLINE`` is set).
 
     Raises:
         EdgeqError: There is no such directory and no such model on the hub, or it cannot be reached.
@@ -32,7 +32,9 @@ def resolve_model(model: str, revision: str | None = None) -> Path:
     if path.is_dir():
         return path
     if path.exists() or model.count("/") > 1 or model.startswith((".", "~", "/")):
-        raise EdgeqError("no such model", file=model, wanted="a checkpoint directory, an .onnx file or a hub id such as org/name")
+        raise EdgeqError(
+            "no such model", file=model, wanted="a checkpoint directory, an .onnx file or a hub id such as org/name"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -84,7 +86,12 @@ class Checkpoint:
             EdgeqError: The checkpoint has no tensor of this name.
         """
         if name not in self.files:
-            raise EdgeqError("missing tensor", file=self.directory, field=name, remedy="the checkpoint is incomplete; download it again")
+            raise EdgeqError(
+                "missing tensor",
+                file=self.directory,
+                field=name,
+                remedy="the checkpoint is incomplete; download it again",
+            )
         path = self.files[name]
         if path not in self._open:
             self._open[path] = safe_open(path, framework="pt")
@@ -97,17 +104,25 @@ class Checkpoint:
                 with safe_open(path, framework="pt") as file:
                     yield from ((name, path) for name in file.keys())  # noqa: SIM118 (not a dict)
             except SafetensorError as error:
-                raise EdgeqError(f"damaged safetensors file ({error})", file=path, remedy="download it again") from error
+                raise EdgeqError(
+                    f"damaged safetensors file ({error})", file=path, remedy="download it again"
+                ) from error
 
     def _weight_files(self) -> list[Path]:
         if not (self.directory / "config.json").is_file():
-            raise EdgeqError("no such model", file=self.directory, found="no config.json", wanted="a transformers checkpoint")
+            raise EdgeqError(
+                "no such model", file=self.directory, found="no config.json", wanted="a transformers checkpoint"
+            )
         index = self.directory / INDEX_NAME
         if index.is_file():
             return self._indexed_files(index)
         if (self.directory / SINGLE_NAME).is_file():
             return [self.directory / SINGLE_NAME]
-        pickles = sorted(self.directory.glob("*.bin")) + sorted(self.directory.glob("*.pt")) + sorted(self.directory.glob("*.pth"))
+        pickles = (
+            sorted(self.directory.glob("*.bin"))
+            + sorted(self.directory.glob("*.pt"))
+            + sorted(self.directory.glob("*.pth"))
+        )
         raise EdgeqError(
             "no safetensors weights" + (" (pickle files can run code when they are read)" if pickles else ""),
             file=self.directory,
@@ -120,9 +135,19 @@ class Checkpoint:
         names = sorted(set(_read_json(index).get("weight_map", {}).values()))
         for name in names:
             if Path(name).name != name:
-                raise EdgeqError("file outside the checkpoint", file=index, field="weight_map", found=name, wanted="a plain file name")
+                raise EdgeqError(
+                    "file outside the checkpoint",
+                    file=index,
+                    field="weight_map",
+                    found=name,
+                    wanted="a plain file name",
+                )
             if not (self.directory / name).is_file():
-                raise EdgeqError("missing weight file", file=self.directory / name, remedy="the checkpoint is incomplete; download it again")
+                raise EdgeqError(
+                    "missing weight file",
+                    file=self.directory / name,
+                    remedy="the checkpoint is incomplete; download it again",
+                )
         return [self.directory / name for name in names]
 
 
@@ -145,11 +170,18 @@ def _read_header(path: Path) -> bytes:
             raise EdgeqError("truncated safetensors file", file=path, found=f"{size} bytes", remedy="download it again")
         header = file.read(length)
     try:
-        end = max((entry["data_offsets"][1] for name, entry in json.loads(header).items() if name != "__metadata__"), default=0)
+        end = max(
+            (entry["data_offsets"][1] for name, entry in json.loads(header).items() if name != "__metadata__"),
+            default=0,
+        )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise EdgeqError("damaged safetensors header", file=path, remedy="download it again") from error
     if size != 8 + length + end:
         raise EdgeqError(
-            "truncated safetensors file", file=path, found=f"{size} bytes", wanted=f"{8 + length + end} bytes", remedy="download it again"
+            "truncated safetensors file",
+            file=path,
+            found=f"{size} bytes",
+            wanted=f"{8 + length + end} bytes",
+            remedy="download it again",
         )
     return header

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgeq.bundle.manifest import LayerRecord, Manifest
     from edgeq.progress import Progress
 
-# Measured on two Zen 4 cores: round-to-nearest with the error search, per weight; tracing, per layer; libraries in memory.
+# Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
 SECONDS_PER_WEIGHT = 15e-9
 SECONDS_PER_LAYER = 0.5
 LIBRARY_BYTES = 600_000_000
@@ -68,7 +68,12 @@ def export(
         EdgeqError: Anything a user can mend.
     """
     recipe = build_recipe(
-        model=str(model), scheme=scheme or default_scheme(bits), layers=layers, skip=skip, clip=clip, portable=portable or None
+        model=str(model),
+        scheme=scheme or default_scheme(bits),
+        layers=layers,
+        skip=skip,
+        clip=clip,
+        portable=portable or None,
     )
     return export_recipe(recipe, Path(output), force=force, progress=progress)
 

@@ -49,8 +49,7 @@ class Recipe(BaseModel):
         """
         from edgeq.quantization.plan import Plan
 
-        overrides = [f"{pattern}={scheme}" for pattern, scheme in self.layers.items()]
-        return Plan.build(Scheme.parse(self.scheme), overrides, self.skip, self.method, self.clip)
+        return Plan.build(Scheme.parse(self.scheme), self.layers, self.skip, self.method, self.clip)
 
 
 def build_recipe(file: Path | None = None, **changes: Any) -> Recipe:
@@ -86,4 +85,6 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EdgeqError(f"cannot read the recipe ({error})", file=path, wanted="a TOML file written by --save-recipe") from error
+        raise EdgeqError(
+            f"cannot read the recipe ({error})", file=path, wanted="a TOML file written by --save-recipe"
+        ) from error

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scheme strings: how the weights and activations of a layer are represented.
 
-Grammar: ``w{bits}[a{bits}][g{group}][-{format}][-sym|-asym]``, e.g. ``w4g128``, ``w3g64-bcq``, ``w8``, ``w4a32g32-asym``; or ``fp32``.
+Grammar: ``w{bits}[a{bits}][g{group}][-{format}][-sym|-asym]`` or ``fp32``;
+e.g. ``w4g128``, ``w3g64-bcq``, ``w8``, ``w4a32g32-asym``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from edgeq.errors import EdgeqError
 from edgeq.formats import FORMATS, Format, UniformFormat
 
-_GRAMMAR = re.compile(r"w(?P<bits>\d+)(a(?P<activation>\d+))?(g(?P<group>\d+))?(-(?P<format>(?!a?sym$)[a-z]+))?(-(?P<sym>a?sym))?")
+_GRAMMAR = re.compile(
+    r"w(?P<bits>\d+)(a(?P<activation>\d+))?(g(?P<group>\d+))?(-(?P<format>(?!a?sym$)[a-z]+))?(-(?P<sym>a?sym))?"
+)
 DEFAULT_GROUP_SIZE = 128
 ACTIVATION_BITS = (8, 32)
 
@@ -48,7 +51,10 @@ class Scheme:
         match = _GRAMMAR.fullmatch(text)
         if match is None:
             raise EdgeqError(
-                "unknown scheme", field="scheme", found=repr(text), wanted="w{bits}[a{bits}][g{group}][-{format}][-sym|-asym] or fp32"
+                "unknown scheme",
+                field="scheme",
+                found=repr(text),
+                wanted="w{bits}[a{bits}][g{group}][-{format}][-sym|-asym] or fp32",
             )
         name = match["format"] or "uniform"
         if name not in FORMATS:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgeq.errors import EdgeqError
 
 MANIFEST_NAME = "edgeq.json"
-SCHEMA_VERSION = 1
 
 NonNegative = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -67,7 +66,7 @@ class Manifest(_Strict):
     """The whole of ``edgeq.json``.
 
     Attributes:
-        kind: ``decoder`` (token by token, with a KV cache), ``encoder`` (hidden states) or ``graph`` (any other ONNX model).
+        kind: ``decoder`` (token by token, with a KV cache), ``encoder`` (hidden states) or ``graph`` (any other model).
         scheme: Default scheme of the export.
         method: Quantization method and its options.
         model: The ONNX file's name.
@@ -75,7 +74,7 @@ class Manifest(_Strict):
         versions: Library versions at export.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     edgeq_version: str
     kind: Literal["decoder", "encoder", "graph"]
     scheme: str
@@ -102,10 +101,17 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / MANIFEST_NAME
     if not path.is_file():
-        raise EdgeqError("not a bundle", file=directory, found=f"no {MANIFEST_NAME}", remedy="make one with: edgeq export MODEL -o OUT")
+        raise EdgeqError(
+            "not a bundle",
+            file=directory,
+            found=f"no {MANIFEST_NAME}",
+            remedy="make one with: edgeq export MODEL -o OUT",
+        )
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "JSON"
-        raise EdgeqError(first["msg"], file=path, field=field, found=repr(first["input"])[:80], remedy="export the bundle again") from error
+        raise EdgeqError(
+            first["msg"], file=path, field=field, found=repr(first["input"])[:80], remedy="export the bundle again"
+        ) from error

@@ -25,7 +25,13 @@ def print_json(value: Any) -> None:
 @contextmanager
 def progress_bars() -> Iterator[Report]:
     """A bar per stage on stderr, with the time left; yields the function to report to."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=stderr, transient=False) as bars:
         tasks: dict[str, Any] = {}
 

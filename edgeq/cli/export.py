@@ -20,18 +20,36 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[str | None, Argument(help="Checkpoint directory, .onnx file or hub id.", show_default=False)] = None,
+    model: Annotated[
+        str | None, Argument(help="Checkpoint directory, .onnx file or hub id.", show_default=False)
+    ] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)] = None,
-    bits: Annotated[int | None, Option(help="Bits per weight: 2, 3, 4 or 8, in groups of 128.", show_default=False)] = None,
-    scheme: Annotated[str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32.  [default: w4g128]", show_default=False)] = None,
-    group_size: Annotated[int | None, Option("--group-size", help="With --bits: weights per scale; 0 for one per row.", show_default=False)] = None,
-    layer: Annotated[list[str] | None, Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False)] = None,
+    bits: Annotated[
+        int | None, Option(help="Bits per weight: 2, 3, 4 or 8, in groups of 128.", show_default=False)
+    ] = None,
+    scheme: Annotated[
+        str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32.  [default: w4g128]", show_default=False)
+    ] = None,
+    group_size: Annotated[
+        int | None,
+        Option("--group-size", help="With --bits: weights per scale; 0 for one per row.", show_default=False),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False),
+    ] = None,
     skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
-    clip: Annotated[str | None, Option(help="Range of a group: mse or minmax.  [default: mse]", show_default=False)] = None,
-    portable: Annotated[bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")] = False,
+    clip: Annotated[
+        str | None, Option(help="Range of a group: mse or minmax.  [default: mse]", show_default=False)
+    ] = None,
+    portable: Annotated[
+        bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
+    ] = False,
     revision: Annotated[str | None, Option(help="Revision on the hub.", show_default=False)] = None,
     recipe: Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)] = None,
-    save_recipe: Annotated[Path | None, Option(help="Write the recipe of this export here.", show_default=False)] = None,
+    save_recipe: Annotated[
+        Path | None, Option(help="Write the recipe of this export here.", show_default=False)
+    ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Show the plan and what it would take; write nothing.")] = False,
     force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
@@ -61,7 +79,9 @@ def command(
 
 def _scheme(scheme: str | None, bits: int | None, group_size: int | None) -> str | None:
     if scheme is not None and (bits is not None or group_size is not None):
-        raise EdgeqError("two schemes", field="--scheme", found=f"{scheme} beside --bits or --group-size", wanted="one of them")
+        raise EdgeqError(
+            "two schemes", field="--scheme", found=f"{scheme} beside --bits or --group-size", wanted="one of them"
+        )
     if bits is None and group_size is None:
         return scheme
     from edgeq.schemes import DEFAULT_GROUP_SIZE, Scheme
@@ -76,7 +96,9 @@ def _overrides(layers: list[str] | None) -> dict[str, str] | None:
     for text in layers:
         pattern, separator, scheme = text.partition("=")
         if not (pattern and separator and scheme):
-            raise EdgeqError("malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64")
+            raise EdgeqError(
+                "malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64"
+            )
         overrides[pattern] = scheme
     return overrides
 
@@ -93,8 +115,8 @@ def _export(plan: Recipe, output: Path, force: bool, as_json: bool) -> None:
     else:
         size = sum(record.size for record in manifest.files.values())
         stdout.print(
-            f"{output}: {manifest.scheme}, {len(manifest.layers)} matrices at {manifest.bits_per_weight:.3f} bits per weight, "
-            f"{human_bytes(size)}, {seconds:.1f} s",
+            f"{output}: {manifest.scheme}, {len(manifest.layers)} matrices at {manifest.bits_per_weight:.3f} bits per "
+            f"weight, {human_bytes(size)}, {seconds:.1f} s",
             highlight=False,
             soft_wrap=True,
         )
@@ -122,7 +144,11 @@ def _dry_run(plan: Recipe, as_json: bool) -> None:
             {
                 "recipe": plan.model_dump(),
                 "layers": [layer.model_dump() for layer in result.layers],
-                "estimate": {"data_bytes": result.data_bytes, "memory_bytes": result.memory_bytes, "seconds": result.seconds},
+                "estimate": {
+                    "data_bytes": result.data_bytes,
+                    "memory_bytes": result.memory_bytes,
+                    "seconds": result.seconds,
+                },
             }
         )
     else:
@@ -132,7 +158,13 @@ def _dry_run(plan: Recipe, as_json: bool) -> None:
 def _print_plan(result: Estimate) -> None:
     table = Table("layer", "operators", "scheme", "shape", "stored", box=None)
     for layer in result.layers:
-        table.add_row(layer.name, " ".join(layer.operators), layer.scheme, f"{layer.rows}×{layer.columns}", human_bytes(layer.size))
+        table.add_row(
+            layer.name,
+            " ".join(layer.operators),
+            layer.scheme,
+            f"{layer.rows}×{layer.columns}",
+            human_bytes(layer.size),
+        )
     stdout.print(table)
     stdout.print(
         f"Estimated: {human_bytes(result.data_bytes)} of weights, {human_bytes(result.memory_bytes)} of memory, "

@@ -63,7 +63,9 @@ class BcqFormat:
     def from_scheme(cls, bits: int, group_size: int, symmetry: str | None) -> BcqFormat:
         """The format that the parts of a scheme string name; its offset makes ``sym`` and ``asym`` meaningless."""
         if symmetry:
-            raise EdgeqError("binary-coded weights always have an offset", field="scheme", found=f"-{symmetry}", wanted="no suffix")
+            raise EdgeqError(
+                "binary-coded weights always have an offset", field="scheme", found=f"-{symmetry}", wanted="no suffix"
+            )
         return cls(bits, group_size)
 
     @property
@@ -85,7 +87,9 @@ class BcqFormat:
         weights = layout.expand_groups(tensor.offsets.astype(np.float32), columns, self.group_size).copy()
         for plane in range(self.bits):
             signs = ((tensor.codes >> plane) & 1).astype(np.float32) * 2 - 1
-            weights += signs * layout.expand_groups(tensor.coefficients[:, :, plane].astype(np.float32), columns, self.group_size)
+            weights += signs * layout.expand_groups(
+                tensor.coefficients[:, :, plane].astype(np.float32), columns, self.group_size
+            )
         return weights
 
     def pack(self, tensor: BcqTensor) -> Bytes:
@@ -94,7 +98,9 @@ class BcqFormat:
         padded_rows = layout.round_up(rows, TILE_ROWS)
         lines = self._pack_codes(layout.pad(tensor.codes, padded_rows, layout.round_up(columns, layout.K_MULTIPLE)))
         halfs = np.concatenate([tensor.coefficients, tensor.offsets[:, :, None]], axis=2)
-        trailers = layout.pad(halfs, padded_rows).reshape(len(lines), TILE_ROWS, -1, self.bits + 1).transpose(0, 2, 3, 1)
+        trailers = (
+            layout.pad(halfs, padded_rows).reshape(len(lines), TILE_ROWS, -1, self.bits + 1).transpose(0, 2, 3, 1)
+        )
         out = np.empty((len(lines), self._tile_bytes(columns)), np.uint8)
         position = 0
         for group, (start, end) in enumerate(layout.group_bounds(columns, self.group_size)):
@@ -127,7 +133,9 @@ class BcqFormat:
             position += trailer
         values = halfs.transpose(0, 3, 1, 2).reshape(-1, groups, self.bits + 1)[:rows]
         codes = self._unpack_codes(lines, padded)[:rows, :columns]
-        return BcqTensor(np.ascontiguousarray(codes), np.ascontiguousarray(values[:, :, :-1]), np.ascontiguousarray(values[:, :, -1]))
+        return BcqTensor(
+            np.ascontiguousarray(codes), np.ascontiguousarray(values[:, :, :-1]), np.ascontiguousarray(values[:, :, -1])
+        )
 
     def _pack_codes(self, codes: Bytes) -> Bytes:
         planes = [np.packbits((codes >> plane) & 1, axis=1, bitorder="little") for plane in range(self.bits)]

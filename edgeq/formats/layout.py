@@ -24,12 +24,17 @@ def round_up(value: int, multiple: int) -> int:
 
 
 def check_group_size(group_size: int, scheme: str) -> None:
-    """Raises:
-    EdgeqError: The group size is neither 0 (per channel) nor a positive multiple of 32.
+    """Checks a group size.
+
+    Raises:
+        EdgeqError: The group size is neither 0 (per channel) nor a positive multiple of 32.
     """
     if group_size < 0 or group_size % K_MULTIPLE:
         raise EdgeqError(
-            "unsupported group size", field=scheme, found=group_size, wanted="a multiple of 32, or none for one scale per row"
+            "unsupported group size",
+            field=scheme,
+            found=group_size,
+            wanted="a multiple of 32, or none for one scale per row",
         )
 
 
@@ -60,10 +65,15 @@ def pad(array: NDArray[Any], rows: int, columns: int | None = None) -> NDArray[A
 
 
 def check_size(data: Bytes, wanted: int, what: str) -> None:
-    """Raises:
-    EdgeqError: ``data`` is not a flat uint8 array of ``wanted`` bytes.
+    """Checks a packed tensor.
+
+    Raises:
+        EdgeqError: ``data`` is not a flat uint8 array of ``wanted`` bytes.
     """
     if data.dtype != np.uint8 or data.ndim != 1 or data.size != wanted:
         raise EdgeqError(
-            "wrong size of packed weights", field=what, found=f"{data.dtype}{list(data.shape)}", wanted=f"uint8[{wanted}]"
+            "wrong size of packed weights",
+            field=what,
+            found=f"{data.dtype}{list(data.shape)}",
+            wanted=f"uint8[{wanted}]",
         )

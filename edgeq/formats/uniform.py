@@ -146,9 +146,11 @@ class UniformFormat:
         )
 
     def _pack_codes(self, codes: Bytes) -> Bytes:
-        """Codes ``[Np, Kp]`` to the lines of each tile, ``[tiles, bytes]``; four neighbouring k travel as one 32-bit lane."""
+        """Codes ``[Np, Kp]`` to the lines of each tile, ``[tiles, bytes]``; four neighbouring k travel as one lane."""
         fields = _FIELDS[self.bits]
-        lanes = np.ascontiguousarray(codes).view("<u4").reshape(-1, 2, BLOCK_ROWS, codes.shape[1] // (4 * fields), fields)
+        lanes = (
+            np.ascontiguousarray(codes).view("<u4").reshape(-1, 2, BLOCK_ROWS, codes.shape[1] // (4 * fields), fields)
+        )
         lines = np.stack(self._merge_fields([lanes[..., field] for field in range(fields)]), axis=-1)
         return np.ascontiguousarray(lines.transpose(0, 3, 1, 4, 2)).reshape(len(lines), -1).view(np.uint8)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Round to nearest: per-group scale from the range of the weights, optionally clipped where the squared error is smallest."""
+"""Round to nearest: a scale per group from the range of its weights, clipped where the squared error is smallest."""
 
 from __future__ import annotations
 
@@ -46,13 +46,17 @@ def quantize(weight: Tensor, fmt: Format, clip: Clip = "mse") -> QuantizedTensor
     Args:
         weight: Floating point ``[N, K]``.
         fmt: The number format.
-        clip: ``minmax`` covers the whole range; ``mse`` shrinks it by the fraction with the least squared error, per group.
+        clip: ``minmax`` covers the whole range; ``mse`` shrinks it, per group, to the least squared error.
 
     Raises:
         EdgeqError: A weight is not finite, or a group's scale does not fit float16.
     """
     if isinstance(fmt, BcqFormat):
         return _quantize_bcq(weight, fmt, clip)
+    return _quantize_uniform(weight, fmt, clip)
+
+
+def _quantize_uniform(weight: Tensor, fmt: UniformFormat, clip: Clip) -> UniformTensor:
     rows, columns = weight.shape
     group_size = fmt.group_size or columns
     groups = group_count(columns, fmt.group_size)
@@ -76,9 +80,7 @@ def _quantize_bcq(weight: Tensor, fmt: BcqFormat, clip: Clip) -> BcqTensor:
             "round to nearest has no 1-bit grid", field="format bcq", found="1 plane", wanted="2, 3 or 4 planes"
         )
     uniform = UniformFormat(fmt.bits, fmt.group_size, symmetric=False)
-    tensor = quantize(weight, uniform, clip)
-    assert isinstance(tensor, UniformTensor)
-    return from_uniform(tensor, uniform)
+    return from_uniform(_quantize_uniform(weight, uniform, clip), uniform)
 
 
 def _pad_columns(weight: Tensor, columns: int) -> Tensor:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +29,7 @@ class QuantEmbedding(nn.Module):
         return rows if self.scale == 1.0 else rows * self.scale
 
     def _emit(self, indices: Tensor) -> Tensor:
-        node = torch.onnx.ops.symbolic(
+        return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{self.operator}",
             (indices, self.weight.data),
             self.attributes,
@@ -39,4 +37,3 @@ class QuantEmbedding(nn.Module):
             shape=(*indices.shape, self.weight.columns),
             version=VERSION,
         )
-        return cast(Tensor, node)

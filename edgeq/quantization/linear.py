@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +62,6 @@ class QuantLinear(nn.Module):
     def _emit(self, x: Tensor) -> Tensor:
         inputs = (x, self.weight.data) if self.bias is None else (x, self.weight.data, self.bias)
         shape = (*x.shape[:-1], self.out_features)
-        node = torch.onnx.ops.symbolic(
+        return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{self.operator}", inputs, self.attributes, dtype=x.dtype, shape=shape, version=VERSION
         )
-        return cast(Tensor, node)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgeq.errors import EdgeqError
 from edgeq.formats import BcqFormat, Format, UniformFormat
 
 DOMAIN = "com.edgeq"
 VERSION = 1
-Attributes = dict[str, int | str]
+# The value types are those that torch.onnx.ops.symbolic takes.
+Attributes = dict[str, int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]]
 
 
 def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int | None) -> tuple[str, Attributes]:
@@ -20,10 +23,15 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
     common: Attributes = {"K": columns, "N": rows, "bits": fmt.bits, "group_size": fmt.group_size}
     match fmt, activation_bits:
         case UniformFormat(), (None | 8 | 32):
-            return "DintGemm", common | {"has_zero_point": int(not fmt.symmetric), "activation_bits": activation_bits or 8}
+            return "DintGemm", common | {
+                "has_zero_point": int(not fmt.symmetric),
+                "activation_bits": activation_bits or 8,
+            }
         case BcqFormat(), (None | 32):
             return "LutGemm", common | {"table_bits": 16 if activation_bits == 32 else 8}
-    raise EdgeqError("no operator for this scheme", field=f"format {fmt.name}", found=f"a{activation_bits}", wanted="a32, or no a…")
+    raise EdgeqError(
+        "no operator for this scheme", field=f"format {fmt.name}", found=f"a{activation_bits}", wanted="a32, or no a…"
+    )
 
 
 def gather_operator(fmt: Format, rows: int, columns: int) -> tuple[str, Attributes]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -20,8 +20,8 @@ class Plan:
 
     Attributes:
         default: The scheme of every layer that no override matches.
-        overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or for its
-            end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
+        overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or
+            for its end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
         method: Quantization method.
         clip: How round-to-nearest chooses the range of a group.
     """
@@ -33,19 +33,19 @@ class Plan:
 
     @classmethod
     def build(
-        cls, default: Scheme, layers: Sequence[str] = (), skip: Sequence[str] = (), method: str = "rtn", clip: Clip = "mse"
+        cls,
+        default: Scheme,
+        layers: Mapping[str, str] | None = None,
+        skip: Sequence[str] = (),
+        method: str = "rtn",
+        clip: Clip = "mse",
     ) -> Plan:
-        """A plan from the command line's ``--layer PATTERN=SCHEME`` and ``--skip PATTERN``.
+        """A plan from scheme strings by layer pattern, and patterns of layers kept in float32.
 
         Raises:
-            EdgeqError: An override is not of the form PATTERN=SCHEME, or its scheme does not exist.
+            EdgeqError: A scheme does not exist.
         """
-        overrides = []
-        for text in layers:
-            pattern, separator, scheme = text.partition("=")
-            if not (pattern and separator):
-                raise EdgeqError("malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64")
-            overrides.append((pattern, Scheme.parse(scheme)))
+        overrides = [(pattern, Scheme.parse(scheme)) for pattern, scheme in (layers or {}).items()]
         return cls(default, (*overrides, *((pattern, FP32) for pattern in skip)), method, clip)
 
     def scheme_for(self, *names: str) -> Scheme:
@@ -57,14 +57,21 @@ class Plan:
         return chosen
 
     def check_patterns(self, names: Iterable[str]) -> None:
-        """Raises:
-        EdgeqError: A pattern matches none of the model's layers.
+        """Checks that every override applies somewhere.
+
+        Raises:
+            EdgeqError: A pattern matches none of the model's layers.
         """
         known = sorted(names)
         for pattern, _ in self.overrides:
             if not any(matches(pattern, name) for name in known):
                 examples = ", ".join(known[:2] + known[-2:])
-                raise EdgeqError("pattern matches no layer", field="--layer/--skip", found=repr(pattern), wanted=f"one of {examples} …")
+                raise EdgeqError(
+                    "pattern matches no layer",
+                    field="--layer/--skip",
+                    found=repr(pattern),
+                    wanted=f"one of {examples} …",
+                )
 
     def describe_method(self) -> str:
         """Method and options, as recorded in the manifest."""

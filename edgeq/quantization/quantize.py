@@ -51,8 +51,8 @@ def quantize_checkpoint(checkpoint: Checkpoint, plan: Plan, progress: Progress |
     """Quantizes a checkpoint as planned.
 
     Raises:
-        EdgeqError: The architecture is unknown, a tensor is missing or of the wrong shape, a pattern matches nothing, or a
-            layer cannot be quantized.
+        EdgeqError: The architecture is unknown, a tensor is missing or of the wrong shape, a pattern matches nothing,
+            or a layer cannot be quantized.
     """
     model = build_skeleton(checkpoint)
     load = _checkpoint_loader(model, checkpoint)
@@ -92,7 +92,12 @@ def _record(target: Target, scheme: Scheme) -> LayerRecord:
     fmt = scheme.weights
     size = 4 * target.rows * target.columns if fmt is None else fmt.packed_size(target.rows, target.columns)
     return LayerRecord(
-        name=target.name, operators=_operators(target, scheme), scheme=str(scheme), rows=target.rows, columns=target.columns, size=size
+        name=target.name,
+        operators=_operators(target, scheme),
+        scheme=str(scheme),
+        rows=target.rows,
+        columns=target.columns,
+        size=size,
     )
 
 
@@ -119,7 +124,11 @@ def _pack(target: Target, fmt: Format, plan: Plan, load: Load) -> PackedWeight:
         packed = fmt.pack(rtn.quantize(weight, fmt, plan.clip))  # type: ignore[arg-type]
     except EdgeqError as error:
         raise EdgeqError(
-            error.problem, field=target.name, found=error.found, wanted=error.wanted, remedy="keep the layer in fp32 with --skip"
+            error.problem,
+            field=target.name,
+            found=error.found,
+            wanted=error.wanted,
+            remedy="keep the layer in fp32 with --skip",
         ) from error
     return PackedWeight(torch.from_numpy(packed), fmt, target.rows, target.columns)
 
@@ -142,7 +151,7 @@ def _replace_linear(model: nn.Module, name: str, scheme: Scheme, weight: PackedW
 
 
 def _checkpoint_loader(model: Any, checkpoint: Checkpoint) -> Load:
-    """Reads tensors by module name; checkpoints of a bare model lack the prefix of the model with a head, and the reverse."""
+    """Reads tensors by module name; a checkpoint may lack or have the prefix of the model with a head."""
     prefix = f"{model.base_model_prefix}."
 
     def load(name: str) -> Tensor:

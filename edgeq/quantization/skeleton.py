@@ -66,7 +66,7 @@ def build_skeleton(checkpoint: Checkpoint) -> nn.Module:
 
 
 def find_targets(model: nn.Module) -> list[Target]:
-    """The quantizable layers in the order in which the model passes through them: token embedding, linears, untied head."""
+    """The quantizable layers in the order of the forward pass: token embedding, linears, untied head."""
     return list(_iterate_targets(model))
 
 
@@ -76,9 +76,11 @@ def _iterate_targets(model: Any) -> Iterator[Target]:
     names = {id(module): name for name, module in model.named_modules()}
     for name, module in model.named_modules():
         if module is embedding:
-            yield Target(name, "embedding", *module.weight.shape, tied=names[id(head)] if tied else None)
+            rows, columns = module.weight.shape
+            yield Target(name, "embedding", rows, columns, tied=names[id(head)] if tied else None)
         elif isinstance(module, nn.Linear) and not (tied and module is head):
-            yield Target(name, "linear", *module.weight.shape)
+            rows, columns = module.weight.shape
+            yield Target(name, "linear", rows, columns)
         elif isinstance(module, Conv1D):
             columns, rows = module.weight.shape
             yield Target(name, "conv1d", rows, columns)

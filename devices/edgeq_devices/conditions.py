@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conditions under which a number was measured. Standard library only.
+
+What cannot be read is ``None`` and is printed as unknown; nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from edgeq_devices.cpu import ROOT, read_cpu
+
+_POLICIES = "sys/devices/system/cpu/cpufreq"
+_VERSIONED = ("edgeq", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """One frequency domain: its governor and clock in kHz."""
+
+    policy: str
+    governor: str | None
+    current: int | None
+    minimum: int | None
+    maximum: int | None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """State of the machine at the start of a run.
+
+    Attributes:
+        time: UTC, ISO 8601.
+        system: Kernel name, release and machine.
+        cpu: Processor model.
+        processors: Logical processors of the machine.
+        affinity: Processors that this process may use.
+        frequencies: One per frequency domain (cluster); empty where the kernel shows none, as in most virtual machines.
+        temperatures: Degrees Celsius by thermal zone.
+        load_average: Over 1, 5 and 15 minutes.
+        memory_total: Bytes.
+        memory_available: Bytes.
+        swap_used: Bytes.
+        throttled: Whether the board reported throttling; ``None``: it has no such report that edgeq reads.
+        versions: Of the libraries that run the model.
+    """
+
+    time: str
+    system: str
+    cpu: str | None
+    processors: int | None
+    affinity: list[int]
+    frequencies: list[Frequency]
+    temperatures: dict[str, float]
+    load_average: list[float] | None
+    memory_total: int | None
+    memory_available: int | None
+    swap_used: int | None
+    throttled: bool | None
+    versions: dict[str, str]
+
+    @property
+    def governor(self) -> str | None:
+        """The governor, or all that differ, separated by ``/``."""
+        names = {frequency.governor for frequency in self.frequencies if frequency.governor}
+        return "/".join(sorted(names)) or None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def _integer(path: Path) -> int | None:
+    text = _text(path)
+    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+
+
+def read_frequencies(root: Path = ROOT) -> list[Frequency]:
+    """Governor and clocks of every frequency domain."""
+    return [
+        Frequency(
+            policy.name,
+            _text(policy / "scaling_governor"),
+            _integer(policy / "scaling_cur_freq"),
+            _integer(policy / "scaling_min_freq"),
+            _integer(policy / "scaling_max_freq"),
+        )
+        for policy in sorted((root / _POLICIES).glob("policy*"))
+    ]
+
+
+def read_temperatures(root: Path = ROOT) -> dict[str, float]:
+    """Degrees Celsius of every thermal zone, keyed ``zone:type``."""
+    found = {}
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        millidegrees = _integer(zone / "temp")
+        if millidegrees is not None:
+            found[f"{zone.name}:{_text(zone / 'type') or 'unknown'}"] = millidegrees / 1000
+    return found
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """Bytes by field of ``/proc/meminfo``."""
+    lines = (line.partition(":") for line in text.splitlines())
+    return {name: int(value.split()[0]) * 1024 for name, _, value in lines if value.strip().endswith("kB")}
+
+
+def read_meminfo(root: Path = ROOT) -> dict[str, int]:
+    """Bytes by field; empty where the kernel hides them."""
+    return parse_meminfo(_text(root / "proc/meminfo") or "")
+
+
+def read_load_average(root: Path = ROOT) -> list[float] | None:
+    """Load averages over 1, 5 and 15 minutes."""
+    text = _text(root / "proc/loadavg")
+    return [float(value) for value in text.split()[:3]] if text else None
+
+
+def library_versions(names: tuple[str, ...] = _VERSIONED) -> dict[str, str]:
+    """Versions of installed distributions; those not installed are left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read_conditions(root: Path = ROOT) -> Conditions:
+    """The machine's state now."""
+    memory: Mapping[str, int] = read_meminfo(root)
+    swap = (memory.get("SwapTotal"), memory.get("SwapFree"))
+    return Conditions(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu=read_cpu(root).model,
+        processors=os.cpu_count(),
+        affinity=sorted(os.sched_getaffinity(0)),
+        frequencies=read_frequencies(root),
+        temperatures=read_temperatures(root),
+        load_average=read_load_average(root),
+        memory_total=memory.get("MemTotal"),
+        memory_available=memory.get("MemAvailable"),
+        swap_used=swap[0] - swap[1] if swap[0] is not None and swap[1] is not None else None,
+        throttled=None,
+        versions={"python": platform.python_version(), **library_versions()},
+    )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to measure: one test on one bundle with one number of threads. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+SEED = 0
+"""Seed of the random token ids; every repetition of every test draws from it anew."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """One row of the table, named as llama-bench names it.
+
+    Attributes:
+        prompt: Tokens processed as a prompt; for an encoder, the length of the sentence.
+        generate: Tokens generated one at a time.
+        depth: Tokens already in the context, not timed.
+        encoder: The model is an encoder: one pass over ``prompt`` tokens.
+    """
+
+    __test__ = False  # not a test case of pytest
+
+    prompt: int = 0
+    generate: int = 0
+    depth: int = 0
+    encoder: bool = False
+
+    @property
+    def name(self) -> str:
+        """``pp512``, ``tg128``, ``pp512+tg128``, ``tg128 @ d1024``; ``enc128`` for encoders."""
+        if self.encoder:
+            return f"enc{self.prompt}"
+        parts = [f"{kind}{tokens}" for kind, tokens in (("pp", self.prompt), ("tg", self.generate)) if tokens]
+        return "+".join(parts) + (f" @ d{self.depth}" if self.depth else "")
+
+    @property
+    def work(self) -> int:
+        """Units of work in one repetition: tokens, or one sentence."""
+        return 1 if self.encoder else self.prompt + self.generate
+
+    @property
+    def unit(self) -> str:
+        """What the rate counts."""
+        return "sentences/s" if self.encoder else "tokens/s"
+
+    @property
+    def context(self) -> int:
+        """Positions of the context that the test fills."""
+        return self.depth + self.prompt + self.generate
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker process needs to know.
+
+    Attributes:
+        bundle: Directory of the bundle.
+        test: What to time.
+        threads: Intra-operator threads of ONNX Runtime.
+        repetitions: Timed repetitions.
+        warmup: Run once untimed first: the whole prompt, or one generated token (as llama-bench does).
+        seed: Seed of the random token ids.
+    """
+
+    bundle: str
+    test: Test
+    threads: int
+    repetitions: int = 5
+    warmup: bool = True
+    seed: int = SEED
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Reads what :meth:`to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "test": Test(**fields["test"])})
+
+
+def plan(prompts: list[int], generates: list[int], depths: list[int], *, encoder: bool) -> list[Test]:
+    """The tests for list-valued options: per depth every prompt length, then every generation length; no zeros."""
+    if encoder:
+        return [Test(prompt=prompt, encoder=True) for prompt in prompts if prompt]
+    return [
+        test
+        for depth in depths
+        for test in (
+            *(Test(prompt=prompt, depth=depth) for prompt in prompts if prompt),
+            *(Test(generate=generate, depth=depth) for generate in generates if generate),
+        )
+    ]

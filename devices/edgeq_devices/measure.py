@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timed loops. NumPy only; how a model is run is the caller's affair.
+
+As in llama-bench, tokens are random (seeded), tokenization and sampling are not part of it, and a repetition starts
+from an empty context or from one filled to a depth, which is not timed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeq_devices.job import Test
+
+Tokens = NDArray[np.int64]
+
+
+class Model(Protocol):
+    """A loaded model, one sequence at a time.
+
+    Attributes:
+        vocabulary: Number of token ids.
+        context: Positions it can hold.
+    """
+
+    vocabulary: int
+    context: int
+
+    def reset(self) -> None:
+        """Empties the context."""
+
+    def advance(self, tokens: Tokens) -> None:
+        """Processes tokens, shape [count], after those in the context; an encoder takes them as one sentence."""
+
+
+def random_tokens(test: Test, vocabulary: int, seed: int) -> Tokens:
+    """Token ids for every position of the test's context, uniform over the vocabulary; equal for equal seeds."""
+    return np.random.default_rng(seed).integers(0, vocabulary, test.context, dtype=np.int64)
+
+
+def repetition(model: Model, test: Test, tokens: Tokens, clock: Callable[[], int] = time.perf_counter_ns) -> int:
+    """Runs the test once; returns the nanoseconds it took without the filling to its depth."""
+    depth, prompt, generated = np.split(tokens, [test.depth, test.depth + test.prompt])
+    model.reset()
+    if depth.size:
+        model.advance(depth)
+    start = clock()
+    if prompt.size:
+        model.advance(prompt)
+    for position in range(generated.size):
+        model.advance(generated[position : position + 1])
+    return clock() - start
+
+
+def warm_up(model: Model, test: Test, tokens: Tokens) -> None:
+    """One untimed run: the whole prompt and, if the test generates, one token."""
+    depth_and_prompt = tokens[: test.depth + test.prompt]
+    model.reset()
+    if depth_and_prompt.size:
+        model.advance(depth_and_prompt)
+    if test.generate:
+        model.advance(tokens[depth_and_prompt.size :][:1])
+
+
+def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: int) -> Iterator[int]:
+    """Yields the nanoseconds of each repetition.
+
+    Raises:
+        ValueError: The test does not fit into the model's context.
+    """
+    if test.context > model.context:
+        raise ValueError(f"{test.name} needs {test.context} positions, the model holds {model.context}")
+    tokens = random_tokens(test, model.vocabulary, seed)
+    if warmup:
+        warm_up(model, test, tokens)
+    for _ in range(repetitions):
+        yield repetition(model, test, tokens)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+import time
+
+import pytest
+
+from edgeq_devices import cpu
+from edgeq_devices.cpu import CpuTime, parse_busy_ticks, parse_cpuinfo, read_cpu, read_cpu_time, usable_cores
+
+X86 = """\
+processor\t: 0
+vendor_id\t: AuthenticAMD
+model name\t: AMD EPYC-Genoa Processor
+flags\t\t: fpu sse avx2 avx512f avx512_vnni
+
+processor\t: 1
+model name\t: AMD EPYC-Genoa Processor
+flags\t\t: fpu sse avx2 avx512f avx512_vnni
+"""
+# A big.LITTLE board: only what both clusters have may be used. The board's name is in the last lines.
+ARM = """\
+processor\t: 0
+Features\t: fp asimd crc32 asimddp
+CPU part\t: 0xd05
+
+processor\t: 4
+Features\t: fp asimd crc32 asimddp i8mm
+CPU part\t: 0xd0b
+
+Revision\t: c04170
+Model\t\t: Raspberry Pi 5 Model B Rev 1.0
+"""
+STAT = "cpu  21314 10 4956 165349 690 3 127 21 5 6\ncpu0 1896 0 853 93338 91 0 10 7 0 0\n"
+
+
+def test_x86():
+    found = parse_cpuinfo(X86)
+    assert found.model == "AMD EPYC-Genoa Processor"
+    assert found.features == {"fpu", "sse", "avx2", "avx512f", "avx512_vnni"}
+
+
+def test_arm_has_the_features_of_all_cores():
+    found = parse_cpuinfo(ARM)
+    assert found.model == "Raspberry Pi 5 Model B Rev 1.0"
+    assert found.features == {"fp", "asimd", "crc32", "asimddp"}
+
+
+def test_nothing_known_is_none(tmp_path):
+    assert parse_cpuinfo("") == read_cpu(tmp_path) == cpu.Cpu(None, frozenset())
+
+
+def test_hyperthreads_count_as_one_core(tmp_path, monkeypatch):
+    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+    for processor, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
+        path = tmp_path / f"sys/devices/system/cpu/cpu{processor}/topology"
+        path.mkdir(parents=True)
+        (path / "thread_siblings_list").write_text(siblings + "\n")
+    assert usable_cores(tmp_path) == 2
+
+
+def test_without_a_topology_every_processor_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: {0, 5, 6})
+    assert usable_cores(tmp_path) == 3
+
+
+def test_busy_is_everything_but_idle_and_waiting_and_guests_are_not_counted_twice():
+    assert parse_busy_ticks(STAT) == 21314 + 10 + 4956 + 3 + 127 + 21
+
+
+def test_others_is_what_is_left():
+    assert (CpuTime(10.0, 4.0) - CpuTime(3.0, 2.0)).others == 5.0
+    assert CpuTime(1.0, 1.01).others == 0.0  # the clock ticks are coarser than a process's own time
+
+
+def test_own_time_counts_as_own():
+    earlier = read_cpu_time()
+    end = time.perf_counter() + 0.2
+    while time.perf_counter() < end:
+        pass
+    passed = read_cpu_time() - earlier
+    assert passed.own == pytest.approx(0.2, abs=0.1)
+    assert passed.busy >= passed.own - 0.05
+
+
+def test_a_hidden_stat_is_none(tmp_path):
+    assert read_cpu_time(tmp_path) is None

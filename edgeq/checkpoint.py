@@ -165,8 +165,8 @@ def _read_header(path: Path) -> bytes:
     """The JSON header of a safetensors file; checks that the file is as long as the header says."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0] if size >= 8 else size
-        if length > min(size, MAX_HEADER):
+        length = struct.unpack("<Q", file.read(8))[0] if size >= 8 else 0
+        if size < 8 + length or length > MAX_HEADER:
             raise EdgeqError("truncated safetensors file", file=path, found=f"{size} bytes", remedy="download it again")
         header = file.read(length)
     try:

@@ -1,24 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// IEEE float16 as stored in packed weights.
 #pragma once
 
-#include <cstdint>
+#include "compiler.h"
+
 #include <cstring>
 
-namespace edgeq {
+namespace edgeq::kernels {
 
-/// The little-endian float16 at `p` (any alignment) as float. `static` for the reason given in bcq_layout.h.
-static inline float load_half(const uint8_t* p) {
-  const uint32_t half = static_cast<uint32_t>(p[0]) | static_cast<uint32_t>(p[1]) << 8;
-  const uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 0x3ff;
-  if (exponent == 0) { // zero or subnormal: mantissa * 2^-24 is exact
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
+/// IEEE float16 bits to float32, exact, in portable C++.
+EDGEQ_INLINE float half_to_float(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000U) << 16;
+  const std::uint32_t magnitude = half & 0x7fffU;
+  std::uint32_t bits = 0;
+  if (magnitude >= 0x7c00U) { // infinity, NaN
+    bits = sign | 0x7f800000U | (magnitude & 0x3ffU) << 13;
+  } else if (magnitude >= 0x0400U) {
+    bits = sign | ((magnitude << 13) + (112U << 23));
+  } else { // zero and subnormals are integers times 2^-24
+    const float value = static_cast<float>(magnitude) * 0x1p-24F;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits |= sign;
   }
-  const uint32_t bits = sign | (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | mantissa << 13;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
+  float result = 0;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
 }
 
-} // namespace edgeq
+/// Element `index` of an array of little-endian float16 at any address.
+EDGEQ_INLINE float load_half(const std::uint8_t* array, std::size_t index) {
+  std::uint16_t half = 0;
+  std::memcpy(&half, array + 2 * index, sizeof half);
+  return half_to_float(half);
+}
+
+} // namespace edgeq::kernels

@@ -57,7 +57,7 @@ def root() -> None:
 def main() -> None:
     """Entry point of the console script; failures a user can mend are one line on stderr and exit code 2."""
     try:
-        app()
+        app(prog_name="edgeq")
     except EdgeqError as error:
         print(f"edgeq: error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)

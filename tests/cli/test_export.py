@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``edgeq export``: what it writes, and one clear line for each kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Edgeq
+
+
+@pytest.fixture
+def model(books_6m: Path, tmp_path: Path) -> Path:
+    """A copy of the example checkpoint that a test may damage."""
+    return Path(shutil.copytree(books_6m, tmp_path / "model"))
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> None:
+    outcome = edgeq(
+        "export", books_6m, "--bits", 3, "--layer", "lm_head=w8g64", "-o", tmp_path / "out", "--dry-run", "--json"
+    )
+    assert outcome.code == 0
+    plan = json.loads(outcome.out)
+    assert plan["recipe"]["scheme"] == "w3g128"
+    schemes = {layer["name"]: layer["scheme"] for layer in plan["layers"]}
+    assert schemes["model.embed_tokens"] == "w8g64"
+    assert schemes["model.layers.5.mlp.down_proj"] == "w3g128"
+    assert plan["estimate"]["data_bytes"] == sum(layer["size"] for layer in plan["layers"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_prints_a_table(edgeq: Edgeq, books_6m: Path) -> None:
+    outcome = edgeq("export", books_6m, "--dry-run")
+    assert "model.layers.0.self_attn.q_proj" in outcome.out
+    assert "Estimated:" in outcome.out
+
+
+def test_recipes_round_trip(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> None:
+    arguments = ("--scheme", "w3g64-bcq", "--skip", "layers.0.*", "--clip", "minmax")
+    first = edgeq("export", books_6m, *arguments, "--save-recipe", tmp_path / "r.toml", "--dry-run", "--json")
+    again = edgeq("export", "--recipe", tmp_path / "r.toml", "--dry-run", "--json")
+    assert again.code == 0
+    assert json.loads(again.out) == json.loads(first.out)
+
+
+BAD_ARGUMENTS = [
+    (("--bits", 5), "unsupported bits, found 5, wanted 2, 3, 4 or 8"),
+    (("--bits", 4, "--group-size", 100), "unsupported group size, found 100"),
+    (("--scheme", "w4q"), "unknown scheme, found 'w4q'"),
+    (("--scheme", "w4", "--bits", 4), "--scheme: two schemes"),
+    (("--layer", "lm_head"), "--layer: malformed override, found 'lm_head', wanted PATTERN=SCHEME"),
+    (("--layer", "nonsense=w8"), "pattern matches no layer, found 'nonsense'"),
+    (("--clip", "median"), "clip: Input should be 'minmax' or 'mse'"),
+    (("--recipe", "/nowhere.toml"), "/nowhere.toml: cannot read the recipe"),
+    (("--scheme", "w3g64", "--portable"), "w3g64"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=lambda value: str(value)[:40])
+def test_bad_arguments(
+    edgeq: Edgeq, books_6m: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    outcome = edgeq("export", books_6m, "-o", tmp_path / "out", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_output_directory(edgeq: Edgeq, books_6m: Path) -> None:
+    outcome = edgeq("export", books_6m)
+    assert outcome.code == 2
+    assert "no output directory" in outcome.err
+
+
+def _damage_pickle(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+
+
+def _damage_architecture(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(
+        json.dumps(config | {"model_type": "warp", "architectures": ["WarpForCausalLM"]})
+    )
+
+
+def _damage_truncate(model: Path) -> None:
+    weights = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(weights[:-100])
+
+
+def _damage_shape(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": 800}))
+
+
+def _damage_remove(model: Path) -> None:
+    shutil.rmtree(model)
+
+
+BAD_MODELS = [
+    (_damage_remove, "no such model"),
+    (_damage_pickle, "no safetensors weights (pickle files can run code when they are read)"),
+    (_damage_architecture, "WarpForCausalLM"),
+    (_damage_truncate, "truncated safetensors file"),
+    (_damage_shape, "wrong shape, found [768, 256], wanted [800, 256]"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), BAD_MODELS, ids=lambda value: getattr(value, "__name__", ""))
+def test_bad_models(edgeq: Edgeq, model: Path, tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+    damage(model)
+    outcome = edgeq("export", model, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
+
+
+def test_output_directory_that_is_not_empty_is_kept(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    outcome = edgeq("export", books_6m, "-o", tmp_path)
+    assert outcome.code == 2
+    assert "output directory not empty" in outcome.err
+    assert "--force" in outcome.err
+    assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
+def test_verbs_are_listed(edgeq: Edgeq) -> None:
+    outcome = edgeq("--help")
+    assert outcome.code == 0
+    for verb in ("export", "run", "eval", "profile", "inspect", "doctor"):
+        assert verb in outcome.out

@@ -17,9 +17,7 @@ struct BcqLayout {
 
   EDGEQ_MEMBER std::size_t tiles() const { return (n + kBcqTileRows - 1) / kBcqTileRows; }
   EDGEQ_MEMBER std::size_t trailer_bytes() const { return kBcqTileRows * 2 * (planes + 1); }
-  EDGEQ_MEMBER std::size_t tile_bytes() const {
-    return plane_bytes(inputs.padded_k) + inputs.groups * trailer_bytes();
-  }
+  EDGEQ_MEMBER std::size_t tile_bytes() const { return plane_bytes(inputs.padded_k) + inputs.groups * trailer_bytes(); }
 
   /// Bytes of the planes of `count` inputs (a multiple of 8) in a tile.
   EDGEQ_MEMBER std::size_t plane_bytes(std::size_t count) const { return kBcqTileRows / 8 * planes * count; }

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activations quantized to int8, per token and activation block: x ≈ scale · code.
+#pragma once
+
+#include "grouping.h"
+
+namespace edgeq::kernels {
+
+/// Views into memory of the caller. Tokens are grouped into panels, as even as possible, of at most `panel_tokens`.
+/// For one token this is a plain row of codes. Trivially copyable.
+struct A8Panels {
+  std::int8_t* codes; // [panel][padded_k / 4][tokens of the panel][4], zero where k is padding
+  float* scales;      // [panel][block][tokens of the panel]; NaN where the block holds a NaN or an infinity
+  std::int32_t* sums; // [panel][block][tokens of the panel]: sums of the codes
+  std::size_t tokens;
+  std::size_t panel_tokens;
+
+  EDGEQ_MEMBER std::size_t panels() const { return (tokens + panel_tokens - 1) / panel_tokens; }
+  EDGEQ_MEMBER std::size_t first_token(std::size_t panel) const {
+    return tokens / panels() * panel + smaller(panel, tokens % panels());
+  }
+  EDGEQ_MEMBER std::size_t panel_size(std::size_t panel) const { return first_token(panel + 1) - first_token(panel); }
+};
+
+} // namespace edgeq::kernels

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Y = X · Wᵀ + bias with packed `uniform` weights: the kernels of every instruction set, by one interface.
+//
+// A kernel is a pure function: it allocates nothing, starts no threads, and writes only the outputs of the panels or
+// tiles that it was given. Names: operation, output type, activation type, weight format, tokens × rows of the
+// register block, instruction set.
+#pragma once
+
+#include "a8_panels.h"
+#include "isa.h"
+#include "uniform_layout.h"
+
+namespace edgeq::kernels {
+
+/// Quantizes the tokens of panels [first, last). `x` is [tokens, k]. Per token and activation block:
+/// scale = max|x| / 127, code = x / scale rounded half to even; all zero where max|x| is zero or below 127 times the
+/// smallest float.
+using QuantizeA8 = void (*)(const float* x, const Grouping& inputs, const A8Panels& panels, std::size_t first,
+                            std::size_t last);
+
+/// A product with int8 activations. With block b of group g, weight scale s, zero point z, activation scale t:
+/// y[n] = bias[n] + Σ_b (s[n,g]·t[b]) · (Σ_k q[n,k]·x[k] − z[n,g]·Σ_k x[k]), the inner sums exact integers, the outer
+/// one a chain of fused multiply-adds in order of b: every instruction set gives the same bits.
+struct MatmulA8 {
+  UniformLayout layout;
+  const std::uint8_t* weights;
+  A8Panels x;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulA8Function = void (*)(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile);
+
+/// A product with float activations: weights are decoded to float32, s·(q − z), and the products summed in
+/// float32; order and rounding of the sum differ between instruction sets.
+struct MatmulF32 {
+  UniformLayout layout;
+  const std::uint8_t* weights;
+  const float* x; // [tokens, k]
+  std::size_t tokens;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulF32Function = void (*)(const MatmulF32& product, std::size_t first_tile, std::size_t last_tile);
+
+struct DintGemmKernels {
+  std::size_t panel_tokens; // of A8Panels
+  QuantizeA8 quantize_a8;
+  MatmulA8Function matmul_a8;
+  MatmulF32Function matmul_f32;
+};
+
+/// The kernels of an instruction set; only for one of available_isas().
+const DintGemmKernels& dint_gemm_kernels(Isa isa);
+
+void quantize_a8_generic(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_4x32_generic(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_1x32_generic(const MatmulF32&, std::size_t, std::size_t);
+#if defined(__x86_64__)
+void quantize_a8_avx2(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
+void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32&, std::size_t, std::size_t);
+#endif
+
+} // namespace edgeq::kernels

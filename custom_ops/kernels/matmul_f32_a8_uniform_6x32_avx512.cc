@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one row, so
+// nothing is summed across lanes. Codes are decoded in registers by vpermb, which ignores the upper bits of an index:
+// with a periodic table no masking is needed, and one decoding serves all tokens of the panel.
+#include "avx512.h"
+#include "matmul_a8_driver.h"
+#include "uniform_dispatch.h"
+#include "uniform_fields.h"
+
+namespace edgeq::kernels {
+namespace {
+
+/// acc += u · s per group of four bytes. In assembly, as GCC 12 copies and spills the intrinsic's accumulators.
+EDGEQ_INLINE void dot_product(__m512i& acc, __m512i u, __m512i s) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
+}
+
+/// Tables for vpermb: index bits 0-5 to the code in the low field, and, for 3 bits, in the next one.
+template <int Bits> struct DecodeTables {
+  __m512i low, high;
+
+  EDGEQ_MEMBER DecodeTables() {
+    const __m512i index =
+        _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928, 0x2726252423222120,
+                         0x1f1e1d1c1b1a1918, 0x1716151413121110, 0x0f0e0d0c0b0a0908, 0x0706050403020100);
+    const __m512i mask = _mm512_set1_epi8((1 << (Bits & 7)) - 1);
+    low = _mm512_and_si512(index, mask);
+    high = _mm512_and_si512(_mm512_srli_epi16(index, 3), mask);
+  }
+};
+
+/// The codes of field `f` of a chunk of one row block.
+template <int Bits> EDGEQ_INLINE __m512i decode(const std::uint8_t* lines, int f, const DecodeTables<Bits>& tables) {
+  if constexpr (Bits == 8)
+    return load_line(lines);
+  if constexpr (Bits == 3) {
+    const __m512i pair = f / 2 == 3 ? derived_line(lines) : load_line(lines + 64 * (f / 2));
+    return _mm512_permutexvar_epi8(pair, f % 2 == 0 ? tables.low : tables.high);
+  }
+  const __m512i line = load_line(lines);
+  return _mm512_permutexvar_epi8(f == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(Bits * f)), tables.low);
+}
+
+template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
+  using Fields = UniformFields<Bits>;
+  // Independent sums per token and row block, to hide the latency of vpdpbusd where there are few tokens.
+  static constexpr int kChains = Tokens == 1 ? 4 : Tokens <= 3 ? 2 : 1;
+
+  /// Adds the products of `count` inputs to the 32 rows of y.
+  EDGEQ_MEMBER static void add_block(const std::uint8_t* codes, std::size_t count, const std::int8_t* x,
+                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
+                                     const DecodeTables<Bits>& tables, __m512 (&y)[Tokens][2]) {
+    __m512i acc[Tokens][2][kChains];
+    EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+      acc[t][0][0] = ZeroPoint ? _mm512_setzero_si512() : _mm512_set1_epi32(-(1 << (Bits - 1)) * sums[t]);
+      acc[t][1][0] = acc[t][0][0];
+      EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][0][c] = acc[t][1][c] = _mm512_setzero_si512();
+    }
+    for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
+      EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
+        const __m512i upper = decode<Bits>(codes, f, tables),
+                      lower = decode<Bits>(codes + Fields::kChunkBytes, f, tables);
+        EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+          const __m512i activations = broadcast4(x + 4 * t);
+          dot_product(acc[t][0][f % kChains], upper, activations);
+          dot_product(acc[t][1][f % kChains], lower, activations);
+        }
+      }
+    }
+    EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {
+      const __m512 scale = load_halfs(trailer + 32 * b);
+      const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (ZeroPoint ? 64 + 16 * b : 0)));
+      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+        EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][b][0] = _mm512_add_epi32(acc[t][b][0], acc[t][b][c]);
+        __m512 product = _mm512_cvtepi32_ps(acc[t][b][0]);
+        if (ZeroPoint)
+          product = _mm512_fnmadd_ps(zero, _mm512_set1_ps(static_cast<float>(sums[t])), product);
+        y[t][b] = _mm512_fmadd_ps(product, _mm512_mul_ps(scale, _mm512_set1_ps(scales[t])), y[t][b]);
+      }
+    }
+  }
+
+  static void run(const A8Block& block) {
+    const UniformLayout layout = *block.layout;
+    const DecodeTables<Bits> tables;
+    __m512 y[Tokens][2];
+    EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) y[i / 2][i % 2] = _mm512_loadu_ps(block.y + 16 * i);
+    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
+    const std::int8_t* x = block.codes;
+    const float* scales = block.scales;
+    const std::int32_t* sums = block.sums;
+    for (std::size_t k = block.begin; k < block.end;) {
+      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
+      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
+      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
+        const std::size_t count = smaller(kActivationBlock, stop - k);
+        add_block(codes, count, x, scales, sums, trailer, tables, y);
+        k += count;
+        codes += 4 * Bits * count;
+        x += Tokens * count;
+      }
+      codes = trailer + layout.trailer_bytes();
+    }
+    EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) _mm512_storeu_ps(block.y + 16 * i, y[i / 2][i % 2]);
+  }
+};
+
+template <int Bits, bool ZeroPoint> struct Avx512 {
+  static constexpr std::size_t kTokens = 6;
+
+  static void run(const A8Block& block, std::size_t tokens) {
+    switch (tokens) {
+    case 1:
+      return RegisterBlock<Bits, ZeroPoint, 1>::run(block);
+    case 2:
+      return RegisterBlock<Bits, ZeroPoint, 2>::run(block);
+    case 3:
+      return RegisterBlock<Bits, ZeroPoint, 3>::run(block);
+    case 4:
+      return RegisterBlock<Bits, ZeroPoint, 4>::run(block);
+    case 5:
+      return RegisterBlock<Bits, ZeroPoint, 5>::run(block);
+    default:
+      return RegisterBlock<Bits, ZeroPoint, 6>::run(block);
+    }
+  }
+};
+
+} // namespace
+
+void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  for_uniform<Avx512>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
+    matmul_a8_tiles<decltype(kernel)>(product, first_tile, last_tile);
+  });
+}
+
+} // namespace edgeq::kernels

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dint_gemm.h"
+
+#include "scratch.h"
+#include "uniform_weight.h"
+
+namespace edgeq::ops {
+namespace {
+
+// Least work of a task: about 20 µs, ten times what handing it to another thread costs.
+constexpr double kLeastPackedBytes = 256 * 1024;     // one token: the weights' bytes
+constexpr double kLeastProducts = 4.0 * 1024 * 1024; // many tokens: multiplications
+constexpr double kLeastActivations = 64 * 1024;      // quantization: activations
+
+bool read_float_activations(const ort::KernelInfo& info) {
+  const std::int64_t bits = info.int64("activation_bits");
+  if (bits != 8 && bits != 32)
+    throw ort::Error("attribute activation_bits: found " + std::to_string(bits) + ", wanted 8 or 32");
+  return bits == 32;
+}
+
+} // namespace
+
+DintGemm::DintGemm(const ort::KernelInfo& info)
+    : kernels_(kernels::dint_gemm_kernels(kernels::selected_isa())), layout_(read_uniform_layout(info)),
+      float_activations_(read_float_activations(info)),
+      weights_(packed_weight(info, kernels::uniform_packed_bytes(layout_))) {
+  check_constant_bias(info, layout_.n);
+}
+
+void DintGemm::compute(const ort::KernelContext& context) const {
+  const ort::Tensor x = context.input(0);
+  const std::size_t tokens = token_count(x, layout_.inputs.k);
+  std::optional<ort::Tensor> bias;
+  const float* bias_values = bias_data(context, bias, layout_.n);
+  auto* y = static_cast<float*>(context.output(0, output_shape(x.shape, layout_.n)));
+  if (tokens == 0)
+    return;
+  const Call call{static_cast<const float*>(x.data), tokens, bias_values, y};
+  float_activations_ ? compute_f32(context, call) : compute_a8(context, call);
+}
+
+void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) const {
+  const kernels::Grouping& inputs = layout_.inputs;
+  const std::size_t codes = call.tokens * inputs.padded_k, blocks = call.tokens * inputs.blocks();
+  Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
+                  Scratch::padded<std::int32_t>(blocks));
+  const kernels::A8Panels panels{scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
+                                 scratch.take<std::int32_t>(blocks), call.tokens, kernels_.panel_tokens};
+  const double activations = static_cast<double>(codes) / static_cast<double>(panels.panels());
+  for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
+             [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });
+  const kernels::MatmulA8 product{layout_, weights_, panels, call.bias, call.y};
+  for_chunks(context, layout_.tiles(), tile_chunks(call.tokens),
+             [&](std::size_t first, std::size_t last) { kernels_.matmul_a8(product, first, last); });
+}
+
+void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {
+  const kernels::MatmulF32 product{layout_, weights_, call.x, call.tokens, call.bias, call.y};
+  for_chunks(context, layout_.tiles(), tile_chunks(call.tokens),
+             [&](std::size_t first, std::size_t last) { kernels_.matmul_f32(product, first, last); });
+}
+
+std::size_t DintGemm::tile_chunks(std::size_t tokens) const {
+  const auto bytes = static_cast<double>(layout_.tile_bytes());
+  const double products = static_cast<double>(tokens * kernels::kUniformTileRows * layout_.inputs.padded_k);
+  return chunk_count(layout_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+}
+
+void DintGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }
+
+} // namespace edgeq::ops

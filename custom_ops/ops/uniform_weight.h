@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "weights.h"
+
+#include "kernels/uniform_layout.h"
+
+namespace edgeq::ops {
+
+/// Reads and checks the attributes of a weight in the `uniform` format: K, N, bits, group_size, has_zero_point.
+inline kernels::UniformLayout read_uniform_layout(const ort::KernelInfo& info) {
+  const WeightShape shape = read_weight_shape(info);
+  const std::int64_t bits = info.int64("bits");
+  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
+    throw ort::Error("attribute bits: found " + std::to_string(bits) + ", wanted 2, 3, 4 or 8");
+  return {shape.n, shape.inputs, static_cast<std::size_t>(bits), info.size("has_zero_point", 0, 1) == 1};
+}
+
+} // namespace edgeq::ops

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weights.h"
+
+#include "kernels/sizes.h"
+
+#include <limits>
+
+namespace edgeq::ops {
+namespace {
+
+constexpr std::int64_t kMaxFeatures = std::numeric_limits<std::int32_t>::max();
+
+void check_bias(const ort::Tensor& bias, std::size_t n) {
+  if (bias.shape != ort::Shape{static_cast<std::int64_t>(n)})
+    throw ort::Error("input bias: found shape " + ort::to_string(bias.shape) + ", wanted [" + std::to_string(n) + "]");
+}
+
+} // namespace
+
+WeightShape read_weight_shape(const ort::KernelInfo& info) {
+  const std::size_t k = info.size("K", 1, kMaxFeatures), n = info.size("N", 1, kMaxFeatures);
+  const std::size_t group_size = info.size("group_size", 0, kMaxFeatures);
+  if (group_size % kernels::kInputMultiple != 0)
+    throw ort::Error("attribute group_size: found " + std::to_string(group_size) + ", wanted a multiple of 32, or 0");
+  return {n, kernels::make_grouping(k, group_size)};
+}
+
+const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes) {
+  const std::optional<ort::Tensor> weight = info.constant_input(1);
+  if (!weight)
+    throw ort::Error("input W: found a computed tensor, wanted a constant initializer");
+  const std::string wanted = ", wanted [" + std::to_string(bytes) + "]";
+  if (weight->type != ort::ElementType::uint8)
+    throw ort::Error("input W: found another element type, wanted uint8");
+  if (weight->shape.size() != 1 || static_cast<std::uint64_t>(weight->shape[0]) != bytes)
+    throw ort::Error("input W: found shape " + ort::to_string(weight->shape) + wanted);
+  return static_cast<const std::uint8_t*>(weight->data);
+}
+
+std::size_t token_count(const ort::Tensor& x, std::size_t k) {
+  if (x.shape.empty() || x.shape.back() != static_cast<std::int64_t>(k))
+    throw ort::Error("input X: found shape " + ort::to_string(x.shape) + ", wanted [..., " + std::to_string(k) + "]");
+  std::size_t tokens = 1;
+  for (std::size_t i = 0; i + 1 < x.shape.size(); ++i)
+    tokens = kernels::checked_product(tokens, static_cast<std::size_t>(x.shape[i]));
+  return tokens;
+}
+
+void check_constant_bias(const ort::KernelInfo& info, std::size_t n) {
+  if (info.input_count() < 3)
+    return;
+  if (const std::optional<ort::Tensor> bias = info.constant_input(2))
+    check_bias(*bias, n);
+}
+
+const float* bias_data(const ort::KernelContext& context, std::optional<ort::Tensor>& storage, std::size_t n) {
+  storage = context.optional_input(2);
+  if (!storage)
+    return nullptr;
+  check_bias(*storage, n);
+  return static_cast<const float*>(storage->data);
+}
+
+ort::Shape output_shape(const ort::Shape& x, std::size_t n) {
+  ort::Shape shape = x;
+  shape.back() = static_cast<std::int64_t>(n);
+  return shape;
+}
+
+void infer_matmul_shape(const ort::ShapeInference& inference) {
+  std::optional<ort::SymbolicShape> shape = inference.input(0);
+  if (!shape)
+    return;
+  shape->values.back() = inference.int64("N");
+  shape->names.back().clear();
+  inference.set_output(0, ort::ElementType::float32, *shape);
+}
+
+std::size_t chunk_count(std::size_t items, double work_per_item, double least_work) {
+  const double chunks = static_cast<double>(items) * work_per_item / least_work;
+  return std::min(items, static_cast<std::size_t>(std::clamp(chunks, 1.0, 64.0)));
+}
+
+} // namespace edgeq::ops

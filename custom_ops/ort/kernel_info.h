@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tensor.h"
+
+#include <limits>
+#include <optional>
+
+namespace edgeq::ort {
+
+/// What is known when a kernel is created: the node's name, its attributes, its constant inputs.
+class KernelInfo {
+public:
+  KernelInfo(const Api& api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+
+  std::string node_name() const {
+    return read_string(
+               [&](char* text, std::size_t* size) { return api_.try_call(KernelInfoGetNodeName, info_, text, size); })
+        .value_or("");
+  }
+
+  /// Reads an integer attribute; throws Error when it is absent.
+  std::int64_t int64(const char* name) const {
+    std::int64_t value = 0;
+    if (!api_.try_call(KernelInfoGetAttributeInt64, info_, name, &value))
+      throw Error("attribute " + std::string(name) + ": found none, wanted an integer");
+    return value;
+  }
+
+  /// Reads an integer attribute that must lie in [low, high]; throws Error otherwise.
+  std::size_t size(const char* name, std::int64_t low, std::int64_t high) const {
+    std::int64_t value = int64(name);
+    if (value < low || value > high)
+      throw Error("attribute " + std::string(name) + ": found " + std::to_string(value) + ", wanted " +
+                  std::to_string(low) + " to " + std::to_string(high));
+    return static_cast<std::size_t>(value);
+  }
+
+  std::string string(const char* name) const {
+    auto value = read_string([&](char* text, std::size_t* size) {
+      return api_.try_call(KernelInfoGetAttributeString, info_, name, text, size);
+    });
+    if (!value)
+      throw Error("attribute " + std::string(name) + ": found none, wanted a string");
+    return *value;
+  }
+
+  std::size_t input_count() const {
+    std::size_t count = 0;
+    api_.call(KernelInfoGetInputCount, info_, &count);
+    return count;
+  }
+
+  /// The constant initializer at input `index`, or nothing when the input is computed at run time.
+  std::optional<Tensor> constant_input(std::size_t index) const {
+    int constant = 0;
+    const OrtValue* value = nullptr;
+    api_.call(KernelInfoGetConstantInputTensor, info_, index, &constant, &value);
+    if (constant == 0 || value == nullptr)
+      return std::nullopt;
+    return Tensor(api_, value);
+  }
+
+private:
+  /// ONNX Runtime's way of returning strings: ask for the size (with the final zero), then for the text.
+  template <class Read> static std::optional<std::string> read_string(Read&& read) {
+    std::size_t size = 0;
+    if (!read(static_cast<char*>(nullptr), &size) || size == 0)
+      return std::nullopt;
+    std::string text(size, '\0');
+    if (!read(text.data(), &size))
+      return std::nullopt;
+    text.resize(size - 1);
+    return text;
+  }
+
+  const Api& api_;
+  const OrtKernelInfo* info_;
+};
+
+} // namespace edgeq::ort

@@ -34,12 +34,11 @@ public:
 
   /// The shape of input `index`; nothing when it is unknown, scalar, or has a dimension with neither value nor name.
   std::optional<SymbolicShape> input(std::size_t index) const {
-    OrtTensorTypeAndShapeInfo* raw = nullptr;
-    api_.call(ShapeInferContextGetInputTypeShape, context_, index, &raw);
-    TypeAndShape info(api_, raw);
-    SymbolicShape shape{info.shape(), {}};
+    OrtTensorTypeAndShapeInfo* info = nullptr; // belongs to the context
+    api_.call(ShapeInferContextGetInputTypeShape, context_, index, &info);
+    SymbolicShape shape{dimensions(api_, info), {}};
     std::vector<const char*> names(shape.values.size(), nullptr);
-    api_.call(GetSymbolicDimensions, info.get(), names.data(), names.size());
+    api_.call(GetSymbolicDimensions, info, names.data(), names.size());
     for (std::size_t i = 0; i < names.size(); ++i) {
       shape.names.emplace_back(names[i] == nullptr ? "" : names[i]);
       if (shape.values[i] < 0 && shape.names[i].empty())
@@ -51,7 +50,9 @@ public:
   }
 
   void set_output(std::size_t index, ElementType type, const SymbolicShape& shape) const {
-    TypeAndShape info = TypeAndShape::create(api_);
+    OrtTensorTypeAndShapeInfo* created = nullptr;
+    api_.call(CreateTensorTypeAndShapeInfo, &created);
+    const TypeAndShape info(created, {api_});
     std::vector<const char*> names;
     for (const std::string& name : shape.names)
       names.push_back(name.c_str());

@@ -18,41 +18,27 @@ inline std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
-/// Owns a description of a tensor's type and shape.
-class TypeAndShape {
-public:
-  TypeAndShape(const Api& api, OrtTensorTypeAndShapeInfo* info) : info_(info, Release{api}) {}
+inline ElementType element_type(const Api& api, const OrtTensorTypeAndShapeInfo* info) {
+  ElementType type{};
+  api.call(GetTensorElementType, info, &type);
+  return type;
+}
 
-  static TypeAndShape create(const Api& api) {
-    OrtTensorTypeAndShapeInfo* info = nullptr;
-    api.call(CreateTensorTypeAndShapeInfo, &info);
-    return {api, info};
-  }
+inline Shape dimensions(const Api& api, const OrtTensorTypeAndShapeInfo* info) {
+  std::size_t rank = 0;
+  api.call(GetDimensionsCount, info, &rank);
+  Shape shape(rank);
+  api.call(GetDimensions, info, shape.data(), rank);
+  return shape;
+}
 
-  OrtTensorTypeAndShapeInfo* get() const { return info_.get(); }
-
-  ElementType type() const {
-    ElementType type{};
-    api().call(GetTensorElementType, get(), &type);
-    return type;
-  }
-
-  Shape shape() const {
-    std::size_t rank = 0;
-    api().call(GetDimensionsCount, get(), &rank);
-    Shape shape(rank);
-    api().call(GetDimensions, get(), shape.data(), rank);
-    return shape;
-  }
-
-private:
-  struct Release {
-    Api api;
-    void operator()(OrtTensorTypeAndShapeInfo* info) const { api.raw(ReleaseTensorTypeAndShapeInfo, info); }
-  };
-  const Api& api() const { return info_.get_deleter().api; }
-  std::unique_ptr<OrtTensorTypeAndShapeInfo, Release> info_;
+struct ReleaseTypeAndShape {
+  Api api;
+  void operator()(OrtTensorTypeAndShapeInfo* info) const { api.raw(ReleaseTensorTypeAndShapeInfo, info); }
 };
+
+/// Owns a description of a tensor's type and shape.
+using TypeAndShape = std::unique_ptr<OrtTensorTypeAndShapeInfo, ReleaseTypeAndShape>;
 
 /// A tensor that lives as long as its OrtValue: constant inputs as long as the session, others during one call.
 struct Tensor {
@@ -63,9 +49,9 @@ struct Tensor {
   Tensor(const Api& api, const OrtValue* value) {
     OrtTensorTypeAndShapeInfo* info = nullptr;
     api.call(GetTensorTypeAndShape, value, &info);
-    TypeAndShape owned(api, info);
-    type = owned.type();
-    shape = owned.shape();
+    const TypeAndShape owner(info, {api});
+    type = element_type(api, info);
+    shape = dimensions(api, info);
     api.call(GetTensorMutableData, const_cast<OrtValue*>(value), &data);
   }
 };

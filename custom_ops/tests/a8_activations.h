@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "guarded_buffer.h"
+
+#include "kernels/dint_gemm.h"
+
+#include <algorithm>
+
+namespace edgeq::tests {
+
+/// Activations quantized by the kernel of an instruction set, in guarded memory.
+class A8Activations {
+public:
+  A8Activations(const kernels::DintGemmKernels& kernels, const float* x, std::size_t tokens,
+                const kernels::Grouping& inputs)
+      : inputs_(inputs), codes_(tokens * inputs.padded_k), scales_(tokens * inputs.blocks()),
+        sums_(tokens * inputs.blocks()),
+        panels_{codes_.data(), scales_.data(), sums_.data(), tokens, kernels.panel_tokens} {
+    std::fill(codes_.begin(), codes_.end(), std::int8_t{99}); // every element must be written
+    kernels.quantize_a8(x, inputs, panels_, 0, panels_.panels());
+  }
+
+  const kernels::A8Panels& panels() const { return panels_; }
+
+  int code(std::size_t token, std::size_t k) const {
+    const Place place = find(token);
+    return codes_[place.start * inputs_.padded_k + k / 4 * 4 * place.tokens + 4 * place.token + k % 4];
+  }
+  float scale(std::size_t token, std::size_t block) const { return scales_[block_place(token, block)]; }
+  int sum(std::size_t token, std::size_t block) const { return sums_[block_place(token, block)]; }
+
+private:
+  struct Place {
+    std::size_t start, tokens, token; // of the panel, and the token in it
+  };
+  Place find(std::size_t token) const {
+    std::size_t panel = 0;
+    while (panels_.first_token(panel + 1) <= token)
+      ++panel;
+    return {panels_.first_token(panel), panels_.panel_size(panel), token - panels_.first_token(panel)};
+  }
+  std::size_t block_place(std::size_t token, std::size_t block) const {
+    const Place place = find(token);
+    return place.start * inputs_.blocks() + block * place.tokens + place.token;
+  }
+
+  kernels::Grouping inputs_;
+  GuardedBuffer<std::int8_t> codes_;
+  GuardedBuffer<float> scales_;
+  GuardedBuffer<std::int32_t> sums_;
+  kernels::A8Panels panels_;
+};
+
+} // namespace edgeq::tests

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fails when an object of the static library LIBRARY whose name matches PATTERN defines a weak symbol.
+execute_process(COMMAND ${NM} -A -C --defined-only ${LIBRARY} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE ";" "," symbols "${symbols}")
+string(REPLACE "\n" ";" symbols "${symbols}")
+set(objects 0)
+foreach(symbol IN LISTS symbols)
+  if(symbol MATCHES "${PATTERN}")
+    math(EXPR objects "${objects} + 1")
+    if(symbol MATCHES " [WVu] ")
+      message(SEND_ERROR "weak: ${symbol}")
+    endif()
+  endif()
+endforeach()
+if(objects EQUAL 0)
+  message(SEND_ERROR "no object of ${LIBRARY} matches ${PATTERN}")
+endif()

@@ -42,19 +42,6 @@ def read_cpu(root: Path = ROOT) -> Cpu:
         return Cpu(None, frozenset())
 
 
-def usable_cores(root: Path = ROOT) -> int:
-    """Physical cores among the processors that this process may use; the default number of threads."""
-    processors = os.sched_getaffinity(0)
-    siblings = set()
-    for processor in processors:
-        path = root / f"sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
-        try:
-            siblings.add(path.read_text().strip())
-        except OSError:
-            return len(processors)
-    return len(siblings)
-
-
 @dataclass(frozen=True)
 class CpuTime:
     """Seconds of processor time; differences tell who was busy in between.

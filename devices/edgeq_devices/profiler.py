@@ -49,7 +49,7 @@ def _start(worker: Sequence[str], log: IO[str]) -> subprocess.Popen[str]:
 
 
 def _send(process: subprocess.Popen[str], job: Job) -> None:
-    assert process.stdin is not None  # noqa: S101  (opened as a pipe)
+    assert process.stdin is not None
     try:
         process.stdin.write(job.to_json() + "\n")
         process.stdin.close()
@@ -58,7 +58,7 @@ def _send(process: subprocess.Popen[str], job: Job) -> None:
 
 
 def _read_events(process: subprocess.Popen[str], listen: Listener) -> list[dict[str, Any]]:
-    assert process.stdout is not None  # noqa: S101  (opened as a pipe)
+    assert process.stdout is not None
     events = []
     for line in process.stdout:
         try:

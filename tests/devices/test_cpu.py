@@ -4,7 +4,7 @@ import time
 import pytest
 
 from edgeq_devices import cpu
-from edgeq_devices.cpu import CpuTime, parse_busy_ticks, parse_cpuinfo, read_cpu, read_cpu_time, usable_cores
+from edgeq_devices.cpu import CpuTime, parse_busy_ticks, parse_cpuinfo, read_cpu, read_cpu_time
 
 X86 = """\
 processor\t: 0
@@ -46,20 +46,6 @@ def test_arm_has_the_features_of_all_cores():
 
 def test_nothing_known_is_none(tmp_path):
     assert parse_cpuinfo("") == read_cpu(tmp_path) == cpu.Cpu(None, frozenset())
-
-
-def test_hyperthreads_count_as_one_core(tmp_path, monkeypatch):
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
-    for processor, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
-        path = tmp_path / f"sys/devices/system/cpu/cpu{processor}/topology"
-        path.mkdir(parents=True)
-        (path / "thread_siblings_list").write_text(siblings + "\n")
-    assert usable_cores(tmp_path) == 2
-
-
-def test_without_a_topology_every_processor_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: {0, 5, 6})
-    assert usable_cores(tmp_path) == 3
 
 
 def test_busy_is_everything_but_idle_and_waiting_and_guests_are_not_counted_twice():

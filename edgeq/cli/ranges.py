@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""List-valued options, written as llama-bench writes them."""
+
+from __future__ import annotations
+
+import re
+
+from edgeq.errors import EdgeqError
+
+_ITEM = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)((?P<sign>[+*])(?P<step>\d+))?)?")
+_MAX_ITEMS = 1000
+
+
+def parse_numbers(text: str, option: str) -> list[int]:
+    """Numbers of ``1,2``, ``1-4``, ``0-512+128`` (steps) and ``1-8*2`` (doubling), in the order given.
+
+    Raises:
+        EdgeqError: An item is none of these.
+    """
+    return [number for item in text.split(",") for number in _expand(item.strip(), option)]
+
+
+def _expand(item: str, option: str) -> list[int]:
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise EdgeqError("not a list of numbers", field=option, found=repr(item), wanted="such as 1,2 or 1-8*2")
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    sign, step = match["sign"] or "+", int(match["step"] or 1)
+    numbers, current = [first], first
+    while current < last:
+        following = current + step if sign == "+" else current * step
+        if following <= current or len(numbers) > _MAX_ITEMS:
+            raise EdgeqError("endless range", field=option, found=repr(item), wanted="a range that ends")
+        current = following
+        if current <= last:
+            numbers.append(current)
+    return numbers

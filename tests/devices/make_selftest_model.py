@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the self-test's model: ``python tests/devices/make_selftest_model.py`` after a change of formats or cases."""
+
+from pathlib import Path
+
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+import edgeq_devices.selftest
+from edgeq.quantization.operators import DOMAIN, VERSION, gather_operator, matmul_operator
+from edgeq_devices.selftest import cases
+from edgeq_devices.selftest.run import MODEL
+
+IR_VERSION, OPSET = 9, 17  # what ONNX Runtime 1.17 reads
+PATH = Path(edgeq_devices.selftest.__file__).with_name(MODEL)
+
+
+def build() -> ModelProto:
+    """One node per case, and one QuantGather per gathered weight."""
+    nodes, outputs = [], []
+    for case in cases.CASES:
+        operator, attributes = matmul_operator(case.format, cases.ROWS, cases.COLUMNS, case.activation_bits)
+        nodes.append(_node(operator, ["X", _weight(case.name)], case.name, attributes))
+        outputs.append(helper.make_tensor_value_info(case.name, TensorProto.FLOAT, ["tokens", cases.ROWS]))
+    for case in (case for case in cases.CASES if case.name in cases.GATHERED):
+        operator, attributes = gather_operator(case.format, cases.ROWS, cases.COLUMNS)
+        name = f"gather_{case.name}"
+        nodes.append(_node(operator, ["indices", _weight(case.name)], name, attributes))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["tokens", cases.COLUMNS]))
+    inputs = [
+        helper.make_tensor_value_info("X", TensorProto.FLOAT, ["tokens", cases.COLUMNS]),
+        helper.make_tensor_value_info("indices", TensorProto.INT64, ["tokens"]),
+    ]
+    weights = [numpy_helper.from_array(cases.packed(case.format), _weight(case.name)) for case in cases.CASES]
+    graph = helper.make_graph(nodes, "selftest", inputs, outputs, weights)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="edgeq")
+
+
+def _weight(name: str) -> str:
+    return f"{name}.weight"
+
+
+def _node(operator: str, inputs: list[str], name: str, attributes: dict[str, object]) -> NodeProto:
+    return helper.make_node(operator, inputs, [name], name=name, domain=DOMAIN, **dict(sorted(attributes.items())))
+
+
+if __name__ == "__main__":
+    PATH.write_bytes(build().SerializeToString(deterministic=True))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a Llama checkpoint with random weights, for measuring speed and memory on shapes whose weights are not at hand.
+"""Writes a Llama checkpoint with random weights, to measure speed and memory on shapes whose weights are not at hand.
 
     python benchmarks/make_random_llama.py OUT                     # the shapes of TinyLlama-1.1B
     python benchmarks/make_random_llama.py OUT --layers 2 --hidden 256 --heads 8 --kv-heads 4 --ffn 512 --vocab 1000
 
-The tensors are float16, drawn from a normal distribution with standard deviation 0.02; equal arguments give equal files. One layer is in
-memory at a time. The tokenizer is byte-level with filler tokens up to the vocabulary's size.
+The tensors are float16, drawn from a normal distribution with standard deviation 0.02; equal arguments, equal files.
+One layer is in memory at a time. The tokenizer is byte-level with filler tokens up to the vocabulary's size.
 """
 
 from __future__ import annotations
@@ -115,14 +115,21 @@ def write_tokenizer(vocabulary: int, directory: Path) -> None:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [BOS, EOS, *alphabet]
     if vocabulary < len(tokens):
-        raise SystemExit(f"--vocab {vocabulary}: at least {len(tokens)} are needed for the bytes and the special tokens")
+        raise SystemExit(
+            f"--vocab {vocabulary}: at least {len(tokens)} are needed for the bytes and the special tokens"
+        )
     tokens += [f"<filler_{number}>" for number in range(len(tokens), vocabulary)]
     tokenizer = Tokenizer(models.BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(BOS, special=True), AddedToken(EOS, special=True)])
     tokenizer.save(str(directory / "tokenizer.json"))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS, "model_max_length": 2048}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": BOS,
+        "eos_token": EOS,
+        "model_max_length": 2048,
+    }
     (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
 
 

@@ -146,7 +146,7 @@ def make_tiny_decoder(directory: Path, *, shared: bool = True) -> TinyDecoder:
     for layer in range(LAYERS):
         for name, columns in (("q", HIDDEN), ("k", KV_HEADS * WIDTH), ("v", KV_HEADS * WIDTH), ("o", HIDDEN)):
             shapes[f"{name}{layer}"] = (HIDDEN, columns)
-    weights = {name: random.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    weights = {name: random.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "model.onnx").write_bytes(make_graph(weights, vocab).SerializeToString())
     (directory / "genai_config.json").write_text(json.dumps(genai_config(vocab, shared=shared)))

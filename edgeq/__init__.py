@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""edgeq: quantize transformers, export them to ONNX with low-bit operators, run and measure them on edge boards.
+
+Nothing heavy is imported before it is used: ``edgeq.load`` brings in ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from edgeq.version import __version__
+
+if TYPE_CHECKING:
+    from edgeq.runtime.loading import load
+
+_LAZY = {"load": "edgeq.runtime.loading"}
+
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'edgeq' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``edgeq eval``: the quality of a bundle, alone or against the original."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from edgeq.cli.console import print_json, progress_bars, stdout
+from edgeq.errors import EdgeqError
+
+if TYPE_CHECKING:
+    from edgeq.evaluation.measure import LanguageReport, SimilarityReport
+
+
+def command(
+    bundle: Annotated[Path, Argument(help="Bundle directory.")],
+    text: Annotated[Path | None, Option(help="Text file: perplexity of a decoder on it.", show_default=False)] = None,
+    sts: Annotated[
+        Path | None, Option(help="STS-B file: Spearman correlation of an encoder on it.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None,
+        Option(
+            help="The original: a checkpoint (evaluated in PyTorch, float32) or another bundle.", show_default=False
+        ),
+    ] = None,
+    window: Annotated[
+        int | None, Option(min=2, help="Tokens per window.  [default: the context, at most 512]", show_default=False)
+    ] = None,
+    windows: Annotated[
+        int | None, Option(min=1, help="Windows at most.  [default: the whole text]", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None, Option(min=1, help="Tokens of the text at most.  [default: all]", show_default=False)
+    ] = None,
+    threads: Annotated[
+        int | None,
+        Option("--threads", "-t", min=1, help="Threads.  [default: one per physical core]", show_default=False),
+    ] = None,
+    library: Annotated[
+        Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)
+    ] = None,
+    verify: Annotated[bool, Option("--verify/--no-verify", help="Check the hashes of the bundle's files.")] = True,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Evaluate a bundle: perplexity on a text, or similarity of sentences.
+
+    The text is tokenized as a whole and cut into windows side by side; a rest shorter than a window is left out.
+    In each window the first token is given and the others are predicted.
+    """
+    if (text is None) == (sts is None):
+        raise EdgeqError("nothing to evaluate on", field="--text", wanted="either --text FILE or --sts FILE")
+    from edgeq.evaluation.measure import Setup, measure_language, measure_similarity
+
+    setup = Setup(bundle, against, threads, library, verify)
+    if text is not None:
+        with _bars(as_json) as progress:
+            language = measure_language(setup, text, window, windows, limit, progress)
+        print_json(asdict(language)) if as_json else _print_language(language)
+    elif sts is not None:
+        similarity = measure_similarity(setup, sts)
+        print_json(asdict(similarity)) if as_json else _print_similarity(similarity)
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Any]:
+    if quiet:
+        yield None
+    else:
+        with progress_bars() as progress:
+            yield progress
+
+
+def _print_language(report: "LanguageReport") -> None:
+    rows = [(report.bundle, report.quality)]
+    if report.comparison:
+        rows.append((report.against or "", report.comparison.reference))
+    width = max(len(name) for name, _ in rows)
+    lines = [
+        f"{report.text}: {report.windows} windows of {report.window} tokens, stride {report.window}, "
+        f"{report.predicted_tokens} tokens predicted ({report.predicted_bytes} bytes)",
+        f"{'':{width}}  {'nats/token':>10}  {'perplexity':>10}  {'bits/byte':>9}",
+    ]
+    lines += [f"{name:{width}}  {q.loss:10.4f}  {q.perplexity:10.4g}  {q.bits_per_byte:9.4f}" for name, q in rows]
+    if report.comparison:
+        c = report.comparison
+        lines.append(
+            f"difference {c.loss_difference:+.4f} nats/token, KL divergence {c.kl_divergence:.4f} nats/token, "
+            f"top-1 agreement {100 * c.top1_agreement:.1f} %"
+        )
+    _print_lines(lines)
+
+
+def _print_similarity(report: "SimilarityReport") -> None:
+    result = report.similarity
+    lines = [f"{report.pairs_file}: {result.pairs} pairs", f"{report.bundle}: Spearman {100 * result.spearman:.2f}"]
+    if result.reference_spearman is not None:
+        lines.append(f"{report.against}: Spearman {100 * result.reference_spearman:.2f}")
+        lines.append(f"cosine to it: mean {result.mean_cosine:.5f}, smallest {result.min_cosine:.5f}")
+    _print_lines(lines)
+
+
+def _print_lines(lines: list[str]) -> None:
+    for line in lines:
+        stdout.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -2,6 +2,7 @@
 // The library's one exported function.
 #include "dint_gemm.h"
 #include "kernel_info_op.h"
+#include "lut_gemm.h"
 #include "quant_gather.h"
 
 #include "ort/custom_op.h"
@@ -18,8 +19,8 @@ namespace {
 class Domain {
 public:
   explicit Domain(const ort::Api& api)
-      : api_(api),
-        ops_(ort::CustomOp<DintGemm>(api), ort::CustomOp<QuantGather>(api), ort::CustomOp<KernelInfoOp>(api)) {
+      : api_(api), ops_(ort::CustomOp<DintGemm>(api), ort::CustomOp<LutGemm>(api), ort::CustomOp<QuantGather>(api),
+                        ort::CustomOp<KernelInfoOp>(api)) {
     api_.call(ort::CreateCustomOpDomain, "com.edgeq", &domain_);
     std::apply([&](const auto&... op) { (api_.call(ort::CustomOpDomainAdd, domain_, &op), ...); }, ops_);
   }
@@ -31,7 +32,8 @@ public:
 
 private:
   ort::Api api_;
-  std::tuple<ort::CustomOp<DintGemm>, ort::CustomOp<QuantGather>, ort::CustomOp<KernelInfoOp>> ops_;
+  std::tuple<ort::CustomOp<DintGemm>, ort::CustomOp<LutGemm>, ort::CustomOp<QuantGather>, ort::CustomOp<KernelInfoOp>>
+      ops_;
   ort::OrtCustomOpDomain* domain_ = nullptr;
 };
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Y = X · Wᵀ + bias with binary-coded weights and float activations: the kernels of every instruction set, by one
+// interface. Kernels are pure functions; names are as in dint_gemm.h.
+//
+// Lookup: for every run of 4 inputs the 16 sums ±x0 ±x1 ±x2 ±x3 are tabulated once per token, and a nibble of a plane
+// selects one (LUT-GEMM, arXiv 2206.09557; the 4-input tables and the order of the weights: T-MAC, arXiv 2407.00088).
+// Entries are integers with one scale per activation block, so the sums of selected entries are exact.
+#pragma once
+
+#include "bcq_layout.h"
+#include "isa.h"
+
+namespace edgeq::kernels {
+
+/// Scale of an activation block's entries and the sum of its activations. Where a sum of activations is NaN or
+/// infinite both are NaN, and so become the token's outputs.
+struct LutBlock {
+  float scale;
+  float sum;
+};
+
+/// The tables of one token: for each 16 inputs [4 runs][16 entries] low bytes, then, with 16-bit entries, as many high
+/// bytes. Entry e of a run is the sum of its inputs, input j with a plus where bit j of e is set, divided by the
+/// block's scale, rounded half to even; 2^(table_bits-1) is added to it.
+constexpr std::size_t lut_bytes(const Grouping& inputs, std::size_t table_bits) {
+  return inputs.padded_k * table_bits / 2;
+}
+
+/// Builds one token's tables from x[k]: entries[lut_bytes], blocks[inputs.blocks()]. The scale of a block is its
+/// largest entry / (2^(table_bits-1) - 1); a block whose entries are all below 1e-33 counts as zero in them, not in
+/// its sum. Every instruction set gives the same bits.
+using BuildLut = void (*)(const float* x, const Grouping& inputs, std::size_t table_bits, std::uint8_t* entries,
+                          LutBlock* blocks);
+
+/// A product by lookup. With block b, plane p, coefficient α, offset z:
+/// y[n] = bias[n] + Σ_b (Σ_p α[n,p,b]·(scale[b]·S[n,p,b]) + z[n,b]·sum[b]), S the exact sum of selected entries, the
+/// outer sums one chain of fused multiply-adds in the order of b, p, z: every instruction set gives the same bits.
+struct MatmulLut {
+  BcqLayout layout;
+  const std::uint8_t* weights;
+  std::size_t table_bits;      // 8 or 16
+  const std::uint8_t* entries; // [tokens][lut_bytes]
+  const LutBlock* blocks;      // [tokens][inputs.blocks()]
+  std::size_t tokens;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulLutFunction = void (*)(const MatmulLut& product, std::size_t first_tile, std::size_t last_tile);
+
+/// A product by multiplication: weights are decoded to float32 and accumulated with fused multiply-adds; the order of
+/// the sum differs between instruction sets.
+struct MatmulBcq {
+  BcqLayout layout;
+  const std::uint8_t* weights;
+  const float* x; // [tokens, k]
+  std::size_t tokens;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulBcqFunction = void (*)(const MatmulBcq& product, std::size_t first_tile, std::size_t last_tile);
+
+/// What the two kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids).
+/// Only their ratios matter: they say from how many tokens on multiplication is faster.
+struct LutGemmCosts {
+  double lookup_8;  // per plane and token, 8-bit entries
+  double lookup_16; // per plane and token, 16-bit entries
+  double decode;    // per weight decoded for multiplication
+  double decode_plane;
+  double multiply; // per token
+};
+
+struct LutGemmKernels {
+  BuildLut build_lut;
+  MatmulLutFunction matmul_lut;
+  MatmulBcqFunction matmul_bcq;
+  LutGemmCosts costs;
+};
+
+/// The kernels of an instruction set; only for one of available_isas().
+const LutGemmKernels& lut_gemm_kernels(Isa isa);
+
+/// Whether multiplication is the faster kind of product for this many tokens.
+bool multiplication_pays(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits, std::size_t tokens);
+
+void build_lut_generic(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
+void matmul_f32_lut_bcq_1x64_generic(const MatmulLut&, std::size_t, std::size_t);
+void matmul_f32_f32_bcq_1x64_generic(const MatmulBcq&, std::size_t, std::size_t);
+#if defined(__x86_64__)
+void build_lut_avx2(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
+void matmul_f32_lut_bcq_4x64_avx2(const MatmulLut&, std::size_t, std::size_t);
+void matmul_f32_f32_bcq_6x16_avx2(const MatmulBcq&, std::size_t, std::size_t);
+void build_lut_avx512(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
+void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut&, std::size_t, std::size_t);
+void matmul_f32_f32_bcq_6x64_avx512(const MatmulBcq&, std::size_t, std::size_t);
+#endif
+
+} // namespace edgeq::kernels

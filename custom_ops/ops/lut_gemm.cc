@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lut_gemm.h"
+
+#include "bcq_weight.h"
+#include "scratch.h"
+
+namespace edgeq::ops {
+namespace {
+
+// Least work of a task: about 20 µs, ten times what handing it to another thread costs.
+constexpr double kLeastPackedBytes = 256 * 1024;     // one token: the weights' bytes
+constexpr double kLeastProducts = 4.0 * 1024 * 1024; // many tokens: multiplications
+constexpr double kLeastActivations = 16 * 1024;      // tables: activations
+
+constexpr std::size_t kTableBytes = std::size_t{1}
+                                    << 20; // of the tokens of a pass: they stay in the second-level cache
+constexpr std::size_t kPassMultiple = 8;   // the most tokens that a kernel takes at once
+
+std::size_t read_table_bits(const ort::KernelInfo& info) {
+  const std::int64_t bits = info.int64("table_bits");
+  if (bits != 8 && bits != 16)
+    throw ort::Error("attribute table_bits: found " + std::to_string(bits) + ", wanted 8 or 16");
+  return static_cast<std::size_t>(bits);
+}
+
+} // namespace
+
+LutGemm::LutGemm(const ort::KernelInfo& info)
+    : kernels_(kernels::lut_gemm_kernels(kernels::selected_isa())), layout_(read_bcq_layout(info)),
+      table_bits_(read_table_bits(info)), weights_(packed_weight(info, kernels::bcq_packed_bytes(layout_))) {
+  check_constant_bias(info, layout_.n);
+}
+
+void LutGemm::compute(const ort::KernelContext& context) const {
+  const ort::Tensor x = context.input(0);
+  const std::size_t k = layout_.inputs.k, tokens = token_count(x, k);
+  std::optional<ort::Tensor> bias;
+  const float* bias_values = bias_data(context, bias, layout_.n);
+  const auto* activations = static_cast<const float*>(x.data);
+  auto* y = static_cast<float*>(context.output(0, output_shape(x.shape, layout_.n)));
+  if (kernels::multiplication_pays(kernels_.costs, layout_.planes, table_bits_, tokens))
+    return multiply(context, {activations, tokens, bias_values, y});
+  for (std::size_t first = 0; first < tokens; first += tokens_per_pass())
+    look_up(context,
+            {activations + first * k, std::min(tokens_per_pass(), tokens - first), bias_values, y + first * layout_.n});
+}
+
+void LutGemm::look_up(const ort::KernelContext& context, const Part& part) const {
+  const kernels::Grouping& inputs = layout_.inputs;
+  const std::size_t bytes = kernels::lut_bytes(inputs, table_bits_), blocks = inputs.blocks();
+  Scratch scratch(Scratch::padded<std::uint8_t>(part.tokens * bytes) +
+                  Scratch::padded<kernels::LutBlock>(part.tokens * blocks));
+  auto* entries = scratch.take<std::uint8_t>(part.tokens * bytes);
+  auto* block_values = scratch.take<kernels::LutBlock>(part.tokens * blocks);
+  for_chunks(context, part.tokens, chunk_count(part.tokens, static_cast<double>(inputs.padded_k), kLeastActivations),
+             [&](std::size_t first, std::size_t last) {
+               for (std::size_t t = first; t < last; ++t)
+                 kernels_.build_lut(part.x + t * inputs.k, inputs, table_bits_, entries + t * bytes,
+                                    block_values + t * blocks);
+             });
+  const kernels::MatmulLut product{layout_,      weights_,    table_bits_, entries,
+                                   block_values, part.tokens, part.bias,   part.y};
+  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
+             [&](std::size_t first, std::size_t last) { kernels_.matmul_lut(product, first, last); });
+}
+
+void LutGemm::multiply(const ort::KernelContext& context, const Part& part) const {
+  const kernels::MatmulBcq product{layout_, weights_, part.x, part.tokens, part.bias, part.y};
+  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
+             [&](std::size_t first, std::size_t last) { kernels_.matmul_bcq(product, first, last); });
+}
+
+std::size_t LutGemm::tokens_per_pass() const {
+  const std::size_t tokens = kTableBytes / kernels::lut_bytes(layout_.inputs, table_bits_);
+  return std::max(tokens / kPassMultiple, std::size_t{1}) * kPassMultiple;
+}
+
+std::size_t LutGemm::tile_chunks(std::size_t tokens) const {
+  const auto bytes = static_cast<double>(layout_.tile_bytes());
+  const double products = static_cast<double>(tokens * kernels::kBcqTileRows * layout_.inputs.padded_k);
+  return chunk_count(layout_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+}
+
+void LutGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }
+
+} // namespace edgeq::ops

@@ -43,6 +43,7 @@ def export(
     *,
     bits: int | None = None,
     scheme: str | None = None,
+    vocabulary: str | None = None,
     layers: dict[str, str] | None = None,
     skip: list[str] | None = None,
     clip: str | None = None,
@@ -57,9 +58,10 @@ def export(
         output: Directory to create.
         bits: Short for the default scheme of that many bits.
         scheme: Default scheme, e.g. ``w3g64-bcq``; ``w4g128`` if neither is given.
+        vocabulary: Scheme of the token embedding and the output head; 8 bits if none is given.
         layers: Scheme by layer pattern.
         skip: Patterns of layers kept in float32.
-        clip: ``mse`` (default) or ``minmax``.
+        clip: ``l3`` (default), ``mse`` or ``minmax``.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
         force: Replace ``output`` if it is not empty.
         progress: Told the stage, the steps done and the steps in all.
@@ -70,6 +72,7 @@ def export(
     recipe = build_recipe(
         model=str(model),
         scheme=scheme or default_scheme(bits),
+        vocabulary=vocabulary,
         layers=layers,
         skip=skip,
         clip=clip,

@@ -23,6 +23,7 @@ class Recipe(BaseModel):
         model: Checkpoint directory, ``.onnx`` file or hub id.
         revision: Revision on the hub.
         scheme: Default scheme.
+        vocabulary: Scheme of the token embedding and the output head; 8 bits if none is given.
         layers: Scheme by layer pattern, in order; later ones win.
         skip: Patterns of layers kept in float32.
         method: Quantization method.
@@ -35,10 +36,11 @@ class Recipe(BaseModel):
     model: str
     revision: str | None = None
     scheme: str = "w4g128"
+    vocabulary: str | None = None
     layers: dict[str, str] = Field(default_factory=dict)
     skip: list[str] = Field(default_factory=list)
     method: Literal["rtn"] = "rtn"
-    clip: Literal["minmax", "mse"] = "mse"
+    clip: Literal["minmax", "mse", "l3"] = "l3"
     portable: bool = False
 
     def plan(self) -> Plan:
@@ -49,7 +51,9 @@ class Recipe(BaseModel):
         """
         from edgeq.quantization.plan import Plan
 
-        return Plan.build(Scheme.parse(self.scheme), self.layers, self.skip, self.method, self.clip)
+        default = Scheme.parse(self.scheme)
+        vocabulary = Scheme.parse(self.vocabulary) if self.vocabulary else default.for_vocabulary()
+        return Plan.build(default, self.layers, self.skip, vocabulary, self.method, self.clip)
 
 
 def build_recipe(file: Path | None = None, **changes: Any) -> Recipe:

@@ -65,6 +65,12 @@ class Scheme:
         weights = FORMATS[name].from_scheme(int(match["bits"]), int(match["group"] or 0), match["sym"])
         return cls(weights, activation)
 
+    def for_vocabulary(self) -> Scheme:
+        """What token embeddings and output heads get under this scheme: at least 8 bits, where errors cost the most."""
+        if self.weights is None or self.weights.bits == 8:
+            return self
+        return Scheme(UniformFormat(8, self.weights.group_size), self.activation_bits)
+
     @classmethod
     def from_bits(cls, bits: int, group_size: int = DEFAULT_GROUP_SIZE) -> Scheme:
         """The default scheme for a number of bits: uniform, symmetric, groups of 128."""

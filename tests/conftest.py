@@ -8,10 +8,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny_decoder import tiny_decoder
 
 __all__ = ["books_6m", "evaluation_text", "minilm", "shared", "tiny_decoder"]
+# A shared machine pauses tests at will; how long an example takes says nothing.
+settings.register_profile("edgeq", deadline=None)
+settings.load_profile("edgeq")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

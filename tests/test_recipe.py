@@ -29,7 +29,7 @@ def test_what_is_given_overrides_the_file(tmp_path: Path) -> None:
     [
         ("scheme = 'w4'", r"r\.toml: model: Field required"),
         ("model = 'm'\nbits = 4", r"r\.toml: bits: Extra inputs are not permitted"),
-        ("model = 'm'\nclip = 'median'", r"r\.toml: clip: Input should be 'minmax' or 'mse'"),
+        ("model = 'm'\nclip = 'median'", r"r\.toml: clip: Input should be 'minmax', 'mse' or 'l3'"),
         ("model = 'm'\nskip = 'x'", r"r\.toml: skip: Input should be a valid list"),
         ("model =", r"r\.toml: cannot read the recipe"),
     ],

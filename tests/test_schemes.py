@@ -37,6 +37,13 @@ def test_bits_stand_for_groups_of_128() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "wanted"), [("w4g128", "w8g128"), ("w3a32-bcq", "w8a32"), ("w8g64-asym", "w8g64-asym"), ("fp32", "fp32")]
+)
+def test_vocabularies_get_eight_bits(scheme: str, wanted: str) -> None:
+    assert str(Scheme.parse(scheme).for_vocabulary()) == wanted
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "unknown scheme"),

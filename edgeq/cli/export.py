@@ -34,13 +34,17 @@ def command(
         int | None,
         Option("--group-size", help="With --bits: weights per scale; 0 for one per row.", show_default=False),
     ] = None,
+    vocabulary: Annotated[
+        str | None,
+        Option(help="Scheme of token embedding and output head.  [default: 8 bits, same groups]", show_default=False),
+    ] = None,
     layer: Annotated[
         list[str] | None,
         Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False),
     ] = None,
     skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
     clip: Annotated[
-        str | None, Option(help="Range of a group: mse or minmax.  [default: mse]", show_default=False)
+        str | None, Option(help="Range of a group: l3, mse or minmax.  [default: l3]", show_default=False)
     ] = None,
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
@@ -62,6 +66,7 @@ def command(
         model=model,
         revision=revision,
         scheme=_scheme(scheme, bits, group_size),
+        vocabulary=vocabulary,
         layers=_overrides(layer),
         skip=skip,
         clip=clip,

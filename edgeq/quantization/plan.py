@@ -20,6 +20,7 @@ class Plan:
 
     Attributes:
         default: The scheme of every layer that no override matches.
+        vocabulary: The same for the token embedding and the output head; the default scheme if there is none.
         overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or
             for its end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
         method: Quantization method.
@@ -27,9 +28,10 @@ class Plan:
     """
 
     default: Scheme
+    vocabulary: Scheme | None = None
     overrides: tuple[tuple[str, Scheme], ...] = ()
     method: str = "rtn"
-    clip: Clip = "mse"
+    clip: Clip = "l3"
 
     @classmethod
     def build(
@@ -37,8 +39,9 @@ class Plan:
         default: Scheme,
         layers: Mapping[str, str] | None = None,
         skip: Sequence[str] = (),
+        vocabulary: Scheme | None = None,
         method: str = "rtn",
-        clip: Clip = "mse",
+        clip: Clip = "l3",
     ) -> Plan:
         """A plan from scheme strings by layer pattern, and patterns of layers kept in float32.
 
@@ -46,11 +49,16 @@ class Plan:
             EdgeqError: A scheme does not exist.
         """
         overrides = [(pattern, Scheme.parse(scheme)) for pattern, scheme in (layers or {}).items()]
-        return cls(default, (*overrides, *((pattern, FP32) for pattern in skip)), method, clip)
+        return cls(default, vocabulary, (*overrides, *((pattern, FP32) for pattern in skip)), method, clip)
 
-    def scheme_for(self, *names: str) -> Scheme:
-        """The scheme of a layer; ``names`` are all its names (a tied embedding and head have two)."""
-        chosen = self.default
+    def scheme_for(self, *names: str, vocabulary: bool = False) -> Scheme:
+        """The scheme of a layer.
+
+        Args:
+            names: All its names; a tied embedding and head have two.
+            vocabulary: Whether it is the token embedding or the output head.
+        """
+        chosen = self.vocabulary if vocabulary and self.vocabulary else self.default
         for pattern, scheme in self.overrides:
             if any(matches(pattern, name) for name in names):
                 chosen = scheme

@@ -71,7 +71,7 @@ def plan_records(model: nn.Module, plan: Plan) -> list[LayerRecord]:
     """What `quantize_checkpoint` would record, from shapes alone."""
     targets = find_targets(model)
     plan.check_patterns(name for target in targets for name in target.names)
-    return [_record(target, plan.scheme_for(*target.names)) for target in targets]
+    return [_record(target, plan.scheme_for(*target.names, vocabulary=target.vocabulary)) for target in targets]
 
 
 def _quantize(model: nn.Module, plan: Plan, load: Load, progress: Progress | None) -> list[LayerRecord]:
@@ -80,7 +80,7 @@ def _quantize(model: nn.Module, plan: Plan, load: Load, progress: Progress | Non
     for step, target in enumerate(targets):
         if progress:
             progress("quantize", step, len(targets))
-        scheme = plan.scheme_for(*target.names)
+        scheme = plan.scheme_for(*target.names, vocabulary=target.vocabulary)
         if scheme.weights is not None:
             _replace(model, target, scheme, _pack(target, scheme.weights, plan, load), load)
     if progress:

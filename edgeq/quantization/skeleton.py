@@ -26,6 +26,7 @@ class Target:
         kind: ``linear`` (weight ``[N, K]``), ``conv1d`` (GPT-2's linear, weight ``[K, N]``) or ``embedding``.
         rows: N, output features or vocabulary.
         columns: K, input features or width.
+        vocabulary: Whether it is the token embedding or the output head.
         tied: Name of the output head that shares the weight, if any.
     """
 
@@ -33,6 +34,7 @@ class Target:
     kind: Literal["linear", "conv1d", "embedding"]
     rows: int
     columns: int
+    vocabulary: bool = False
     tied: str | None = None
 
     @property
@@ -77,10 +79,10 @@ def _iterate_targets(model: Any) -> Iterator[Target]:
     for name, module in model.named_modules():
         if module is embedding:
             rows, columns = module.weight.shape
-            yield Target(name, "embedding", rows, columns, tied=names[id(head)] if tied else None)
+            yield Target(name, "embedding", rows, columns, vocabulary=True, tied=names[id(head)] if tied else None)
         elif isinstance(module, nn.Linear) and not (tied and module is head):
             rows, columns = module.weight.shape
-            yield Target(name, "linear", rows, columns)
+            yield Target(name, "linear", rows, columns, vocabulary=module is head)
         elif isinstance(module, Conv1D):
             columns, rows = module.weight.shape
             yield Target(name, "conv1d", rows, columns)

@@ -53,7 +53,7 @@ BAD_ARGUMENTS = [
     (("--scheme", "w4", "--bits", 4), "--scheme: two schemes"),
     (("--layer", "lm_head"), "--layer: malformed override, found 'lm_head', wanted PATTERN=SCHEME"),
     (("--layer", "nonsense=w8"), "pattern matches no layer, found 'nonsense'"),
-    (("--clip", "median"), "clip: Input should be 'minmax' or 'mse'"),
+    (("--clip", "median"), "clip: Input should be 'minmax', 'mse' or 'l3'"),
     (("--recipe", "/nowhere.toml"), "/nowhere.toml: cannot read the recipe"),
     (("--scheme", "w3g64", "--portable"), "w3g64"),
 ]

@@ -25,7 +25,7 @@ def test_patterns_match_whole_names_and_ends(pattern: str, name: str, wanted: bo
 
 
 def test_the_last_match_wins_and_skips_come_last() -> None:
-    plan = Plan.build(Scheme.parse("w4"), {"mlp.*": "w3", "up_proj": "w8"}, ["layers.9.*"])
+    plan = Plan.build(Scheme.parse("w4"), layers={"mlp.*": "w3", "up_proj": "w8"}, skip=["layers.9.*"])
     assert str(plan.scheme_for("model.layers.0.mlp.up_proj")) == "w8"
     assert str(plan.scheme_for("model.layers.0.mlp.down_proj")) == "w3"
     assert plan.scheme_for("model.layers.9.mlp.up_proj") == FP32
@@ -33,10 +33,17 @@ def test_the_last_match_wins_and_skips_come_last() -> None:
 
 
 def test_a_tied_layer_answers_to_both_names() -> None:
-    plan = Plan.build(Scheme.parse("w4"), {"lm_head": "w8"})
+    plan = Plan.build(Scheme.parse("w4"), layers={"lm_head": "w8"})
     assert str(plan.scheme_for("model.embed_tokens", "lm_head")) == "w8"
 
 
 def test_bad_scheme_in_an_override_is_refused() -> None:
     with pytest.raises(EdgeqError, match="unknown scheme, found '4bit'"):
-        Plan.build(Scheme.parse("w4"), {"lm_head": "4bit"})
+        Plan.build(Scheme.parse("w4"), layers={"lm_head": "4bit"})
+
+
+def test_the_vocabulary_has_a_scheme_of_its_own() -> None:
+    plan = Plan.build(Scheme.parse("w4"), {"lm_head": "w3"}, vocabulary=Scheme.parse("w8"))
+    assert str(plan.scheme_for("embed_tokens", vocabulary=True)) == "w8"
+    assert str(plan.scheme_for("lm_head", vocabulary=True)) == "w3"
+    assert str(plan.scheme_for("q_proj")) == "w4"

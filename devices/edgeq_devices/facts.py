@@ -28,4 +28,5 @@ def model_facts(path: Path) -> ModelFacts:
         scheme=manifest.scheme,
         bits_per_weight=manifest.bits_per_weight,
         size=bundle.size,
+        context=bundle.genai.model.context_length if bundle.genai else None,
     )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from edgeq.errors import EdgeqError
+
 SEED = 0
 """Seed of the random token ids; every repetition of every test draws from it anew."""
 
@@ -51,6 +53,20 @@ class Test:
         """Positions of the context that the test fills."""
         return self.depth + self.prompt + self.generate
 
+    def check_fits(self, context: int) -> None:
+        """Checks that a model's context holds the test.
+
+        Raises:
+            EdgeqError: It does not.
+        """
+        if self.context > context:
+            raise EdgeqError(
+                "the test does not fit the model's context",
+                field=self.name,
+                found=f"{self.context} tokens",
+                wanted=f"at most {context}",
+            )
+
 
 @dataclass(frozen=True)
 class Job:
@@ -71,6 +87,11 @@ class Job:
     repetitions: int = 5
     warmup: bool = True
     seed: int = SEED
+
+    @property
+    def name(self) -> str:
+        """Test and threads, for messages."""
+        return f"{self.test.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def to_json(self) -> str:
         """One line of JSON."""

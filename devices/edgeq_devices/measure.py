@@ -70,10 +70,9 @@ def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: i
     """Yields the nanoseconds of each repetition.
 
     Raises:
-        ValueError: The test does not fit into the model's context.
+        EdgeqError: The test does not fit the model's context.
     """
-    if test.context > model.context:
-        raise ValueError(f"{test.name} needs {test.context} positions, the model holds {model.context}")
+    test.check_fits(model.context)
     tokens = random_tokens(test, model.vocabulary, seed)
     if warmup:
         warm_up(model, test, tokens)

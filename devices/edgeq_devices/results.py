@@ -27,6 +27,7 @@ class ModelFacts:
         scheme: Default scheme of the export.
         bits_per_weight: As stored, scales included.
         size: Bytes of all files.
+        context: Tokens that a decoder can hold; ``None`` for other models.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelFacts:
     scheme: str
     bits_per_weight: float
     size: int
+    context: int | None = None
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _cells(report: Report, measured: Measurement, encoder: bool) -> list[str]:
 
 def _notes(report: Report) -> str:
     notes = [
-        f"! {measured.job.test.name}, {measured.job.threads} threads: {flag}\n"
+        f"! {measured.job.name}: {flag}\n"
         for measured in report.measurements
         for flag in measured.flags(report.conditions.processors)
     ]

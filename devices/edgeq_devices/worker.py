@@ -60,7 +60,7 @@ def main(load: Load) -> int:
     """Runs the job given on stdin; failures that the user can mend become an ``error`` event and exit code 2."""
     try:
         run(Job.from_json(sys.stdin.readline()), load, _emit_line)
-    except (EdgeqError, ValueError) as error:
+    except EdgeqError as error:
         _emit_line({"event": "error", "message": str(error)})
         return 2
     return 0

@@ -111,7 +111,7 @@ def _print_tables(manifest: Manifest, description: dict[str, Any], layers: bool)
     if layers:
         tables.append(_layer_table(manifest))
     tables += [_operator_table(description["graph_operators"]), _file_table(manifest)]
-    for headers, rows in tables:
+    for headers, rows in (table for table in tables if table[1]):
         print()
         print(aligned_table(headers, rows, text_columns=_TEXT_COLUMNS), end="")
     if description["graph_operators"] is None:

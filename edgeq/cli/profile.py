@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,8 @@ def _plan(
     )
     if not tests:
         raise EdgeqError("nothing to measure", field="-p and -n", found="0", wanted="at least one length above 0")
+    for test in tests:
+        test.check_fits(facts.context or sys.maxsize)
     return facts, [Job(str(path), test, count, repetitions, warmup) for count in _threads(threads) for test in tests]
 
 
@@ -88,7 +91,7 @@ def _threads(text: str | None) -> list[int]:
 def _measure(job: Job, progress: Progress) -> Measurement:
     from edgeq_devices.profiler import measure_job
 
-    stage, done = f"{job.test.name}, {job.threads} threads", 0
+    stage, done = job.name, 0
     progress(stage, 0, job.repetitions)
 
     def listen(event: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
+from edgeq.errors import EdgeqError
 from edgeq_devices import measure as loops
 from edgeq_devices.job import Test
 from edgeq_devices.measure import measure, random_tokens, repetition
@@ -80,6 +81,6 @@ def test_every_repetition_sees_the_same_tokens(monkeypatch):
 
 def test_a_test_that_does_not_fit_is_refused_before_anything_runs():
     model = Recorder()
-    with pytest.raises(ValueError, match="pp60 @ d5 needs 65 positions, the model holds 64"):
+    with pytest.raises(EdgeqError, match=r"^pp60 @ d5: .* found 65 tokens, wanted at most 64$"):
         next(measure(model, Test(prompt=60, depth=5), 1, warmup=True, seed=0))
     assert model.calls == []

@@ -45,7 +45,7 @@ def test_a_job_is_measured_in_a_process_of_its_own():
 
 def test_a_mendable_error_in_the_worker_arrives_as_one():
     too_long = Job("some-bundle", Test(prompt=65), threads=1)
-    with pytest.raises(EdgeqError, match=r"^pp65 needs 65 positions, the model holds 64$"):
+    with pytest.raises(EdgeqError, match=r"^pp65: the test does not fit .* found 65 tokens, wanted at most 64$"):
         measure_job(too_long, worker=python(SLEEPER))
 
 

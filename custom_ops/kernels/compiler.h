@@ -9,7 +9,11 @@
 
 #define EDGEQ_INLINE static inline __attribute__((always_inline))
 #define EDGEQ_MEMBER inline __attribute__((always_inline))
+#if defined(__SANITIZE_ADDRESS__)
+#define EDGEQ_UNROLL // unrolled, the sanitizers' checks take minutes to compile
+#else
 #define EDGEQ_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 namespace edgeq::kernels {
 

@@ -39,12 +39,15 @@ def check_plan(plan: Plan) -> None:
     Raises:
         EdgeqError: A scheme of the plan has no stock operator.
     """
-    for scheme in (plan.default, *(scheme for _, scheme in plan.overrides)):
-        check_portable(scheme)
+    check_portable(plan.default)
+    if plan.vocabulary:
+        check_portable(plan.vocabulary, "token embedding and output head")
+    for pattern, scheme in plan.overrides:
+        check_portable(scheme, pattern)
 
 
-def check_portable(scheme: Scheme) -> None:
-    """Checks that a scheme has a stock operator.
+def check_portable(scheme: Scheme, layers: str = "") -> None:
+    """Checks that a scheme has a stock operator; ``layers`` says for which layers it is meant.
 
     Raises:
         EdgeqError: The scheme has no stock operator; the message names the nearest one that has.
@@ -53,7 +56,7 @@ def check_portable(scheme: Scheme) -> None:
     if nearest != scheme:
         raise EdgeqError(
             "no operator of ONNX Runtime's own for this scheme",
-            field="--portable",
+            field=f"--portable: {layers}" if layers else "--portable",
             found=scheme,
             wanted="uniform 2, 4 or 8 bits in groups of 32, 64, 128 or 256, float activations (a32) with 4 bits only",
             remedy=f"use the nearest, {nearest}, or leave out --portable",
@@ -107,7 +110,7 @@ class PortablePass(ir.passes.InPlacePass):
                 field=node.name,
                 found=node.op_type,
             )
-            check_portable(Scheme(format_of(node), activation_bits(node)))
+            check_portable(Scheme(format_of(node), activation_bits(node)), str(node.name))
             weight = node.inputs[1]
             check(
                 weight is not None and weight.const_value is not None, "packed weight is not constant", field=node.name

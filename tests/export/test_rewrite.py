@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import edgeq_ops
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+import edgeq_ops
 from edgeq.errors import EdgeqError
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
@@ -50,7 +50,7 @@ def run(model, **feeds):
 
 
 def quantize(model, scheme, **overrides) -> RewriteResult:
-    return quantize_model(model, Plan.build(Scheme.parse(scheme), overrides))
+    return quantize_model(model, Plan.build(Scheme.parse(scheme), layers=overrides))
 
 
 def edgeq_nodes(model):
@@ -311,7 +311,9 @@ def layered():
 
 
 def test_layers_are_named_after_their_modules():
-    result = quantize_model(layered(), Plan.build(Scheme.parse("w4g32"), {"down_proj": "w8"}, ["*.up_proj"]))
+    result = quantize_model(
+        layered(), Plan.build(Scheme.parse("w4g32"), layers={"down_proj": "w8"}, skip=["*.up_proj"])
+    )
     schemes = {record.name: record.scheme for record in result.records}
     assert schemes == {"model.layers.0.mlp.up_proj": "fp32", "model.layers.0.mlp.down_proj": "w8"}
     assert [kept.reason for kept in result.kept] == ["the plan keeps it"]

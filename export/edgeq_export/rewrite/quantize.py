@@ -124,7 +124,7 @@ class QuantizePass(ir.passes.InPlacePass):
         return uses
 
     def _replace(self, model: ir.Model, weight: Weight, taken: set[str]) -> None:
-        scheme = self.plan.scheme_for(*weight.names)
+        scheme = weight.scheme(self.plan)
         reason = self._reason_to_keep(weight)
         name = next((name for name in weight.names if f"{name}.weight.data" not in taken), str(weight.initializer.name))
         self.records.append(weight.record(name, scheme, quantized=reason is None))
@@ -139,7 +139,7 @@ class QuantizePass(ir.passes.InPlacePass):
             replace_use(use, packed, operator, attributes)
 
     def _reason_to_keep(self, weight: Weight) -> str | None:
-        fmt = self.plan.scheme_for(*weight.names).weights
+        fmt = weight.scheme(self.plan).weights
         if fmt is None:
             return "the plan keeps it"
         for use in weight.uses:

@@ -52,6 +52,18 @@ class Weight:
         return any(use.gathers for use in self.uses)
 
     @property
+    def is_vocabulary(self) -> bool:
+        """Whether it is a token embedding or an output head."""
+        return self.gathers or any(name.endswith("lm_head") for name in self.names) or self._makes("logits")
+
+    def scheme(self, plan: Plan) -> Scheme:
+        """Its scheme in a plan."""
+        return plan.scheme_for(*self.names, vocabulary=self.is_vocabulary)
+
+    def _makes(self, output: str) -> bool:
+        return any(use.output.is_graph_output() and use.output.name == output for use in self.uses)
+
+    @property
     def nbytes(self) -> int:
         """Its size in the model."""
         assert self.initializer.const_value is not None

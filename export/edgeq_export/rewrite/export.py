@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an ONNX file of any exporter to a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from edgeq.bundle.genai_config import GENAI_CONFIG_NAME
+from edgeq.bundle.manifest import Manifest, Source
+from edgeq.errors import EdgeqError
+from edgeq.progress import Progress
+from edgeq.quantization.plan import Plan
+from edgeq_export.bundle_writer import BundleContents, json_document, uses_edgeq_operators, write_bundle
+from edgeq_export.companions import companion_files
+from edgeq_export.output_directory import check_output
+from edgeq_export.portable import check_plan, make_portable, portable_record
+from edgeq_export.rewrite.genai import genai_config
+from edgeq_export.rewrite.interface import cache_of, kind_of
+from edgeq_export.rewrite.load import load_onnx, tensors_of
+from edgeq_export.rewrite.passes import check
+from edgeq_export.rewrite.quantize import FP32, Kept, RewriteResult, quantize_model
+
+logger = logging.getLogger(__name__)
+
+
+def export_onnx_file(
+    path: str | Path,
+    plan: Plan,
+    output: str | Path,
+    *,
+    portable: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Quantizes the matrices of an ONNX file and writes a bundle.
+
+    The bundle takes along configuration and tokenizer files that lie beside the file. Float constants that stay as they
+    are, are logged as warnings with the reason.
+
+    Args:
+        path: The ``.onnx`` file; its external data lies in the same directory.
+        plan: The scheme of each layer; names come from modules where the file still tells them, else from nodes.
+        output: Directory to create.
+        portable: Write stock operators, for places where no custom library may load.
+        force: Replace ``output`` if it is not empty.
+        progress: Told the stages ``quantize`` and ``write``.
+
+    Raises:
+        EdgeqError: The file cannot be read or is not supported (`load_onnx`), there is nothing to quantize, a matrix
+            cannot be quantized, a scheme has no stock operator, or the bundle cannot be written.
+    """
+    path, output = Path(path), Path(output)
+    _check_apart(path, output)
+    check_output(output, force=force)
+    if portable:
+        check_plan(plan)
+    model = load_onnx(path)
+    config = _read_json(path.parent / "config.json")
+    kind = kind_of(model, has_config=bool(config))
+    source = _describe_source(model, path, config)
+    result = _quantize(model, plan, path, progress)
+    if portable:
+        make_portable(model)
+    contents = BundleContents(
+        kind=kind,
+        model=model,
+        scheme=str(plan.default),
+        method=plan.describe_method(),
+        source=source,
+        layers=[portable_record(record) for record in result.records] if portable else result.records,
+        documents=_genai_document(model, config, path.parent) if kind == "decoder" else {},
+        copies=companion_files(path.parent),
+    )
+    return write_bundle(contents, output, force=force, progress=progress)
+
+
+def _quantize(model: ir.Model, plan: Plan, path: Path, progress: Progress | None) -> RewriteResult:
+    result = quantize_model(model, plan, progress)
+    quantized = any(record.scheme != FP32 for record in result.records)
+    if not quantized and plan.default.weights is not None:
+        found = f"{result.kept[0].name}: {result.kept[0].reason}" if result.kept else "no float matrices"
+        raise EdgeqError(
+            "nothing to quantize", file=path, found=found, wanted="MatMul, Gemm or Gather on constant matrices"
+        )
+    _warn_of_kept(result.kept)
+    return result
+
+
+def _warn_of_kept(kept: list[Kept]) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for constant in kept:
+        by_reason.setdefault(constant.reason, []).append(constant.name)
+    for reason, names in by_reason.items():
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        logger.warning("kept in float: %s (%s)", shown, reason)
+
+
+def _check_apart(path: Path, output: Path) -> None:
+    inside = path.resolve().is_relative_to(output.resolve())
+    check(not inside, "output would replace its own source", file=output, found=path, remedy="choose another directory")
+
+
+def _describe_source(model: ir.Model, path: Path, config: dict[str, Any]) -> Source:
+    """Name and size of the original; the fingerprint covers the ONNX file and the sizes of its external data."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(hashlib.file_digest(file, "sha256").digest())
+    locations = {str(tensor.location) for tensor in tensors_of(model) if isinstance(tensor, ir.ExternalTensor)}
+    for location in sorted(locations):
+        digest.update(f"{location}:{(path.parent / location).stat().st_size}".encode())
+    floats = (tensor for tensor in tensors_of(model) if tensor.dtype.is_floating_point())
+    return Source(
+        name=config.get("_name_or_path") or (path.absolute().parent.name if path.stem == "model" else path.stem),
+        architecture=(config.get("architectures") or ["ONNX graph"])[0],
+        parameters=sum(tensor.size for tensor in floats),
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def _genai_document(model: ir.Model, config: dict[str, Any], directory: Path) -> dict[str, bytes]:
+    generation = _read_json(directory / "generation_config.json")
+    library = uses_edgeq_operators(model)
+    return {GENAI_CONFIG_NAME: json_document(genai_config(model, cache_of(model), config, generation, library=library))}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The file's object; empty if there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EdgeqError(f"cannot read JSON ({error})", file=path) from error
+    check(isinstance(value, dict), "wrong JSON", file=path, found=type(value).__name__, wanted="an object")
+    return dict(value)

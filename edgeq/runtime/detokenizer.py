@@ -47,8 +47,11 @@ class Detokenizer:
         return self._finish(self._pending_text())
 
     def _pending_text(self) -> str:
-        before = self._tokenizer.decode(self._tokens[: self._decoded])
-        return self._tokenizer.decode(self._tokens)[len(before) :]
+        before, after = self._tokenizer.decode(self._tokens[: self._decoded]), self._tokenizer.decode(self._tokens)
+        if after.startswith(before):
+            return after[len(before) :]
+        # One bad byte can spoil the valid ones before it in the same run: then the new tokens speak for themselves.
+        return self._tokenizer.decode(self._tokens[self._decoded :])
 
     def _finish(self, text: str) -> str:
         if text:  # tokens without text, such as special ones, give no context

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from edgeq.errors import EdgeqError
@@ -60,7 +61,7 @@ class Sampler:
 
     def __init__(self, options: SamplingOptions, vocab_size: int, seed: int, seen: Iterable[int] = ()) -> None:
         self.options = options
-        self._random = np.random.default_rng(seed)
+        self._random = default_rng(seed)
         self._seen = np.zeros(vocab_size, bool)
         self._seen[list(seen)] = True
 

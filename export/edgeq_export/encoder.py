@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeq.errors import EdgeqError
+from edgeq_export.quiet import quiet_tracing
 
 # scaled_dot_product_attention becomes ONNX's own Attention, which opset 23 has. On ONNX Runtime 1.31 (CPU, MiniLM's
 # shapes, padded batches) it is as fast as com.microsoft.MultiHeadAttention or faster, and faster than its parts.
@@ -85,7 +86,7 @@ def trace_encoder(model: nn.Module) -> ir.Model:
     check_encoder(model.config)
     names = encoder_inputs(model)
     dynamic = {0: torch.export.Dim("batch_size"), 1: torch.export.Dim("sequence_length")}
-    with torch.no_grad():
+    with torch.no_grad(), quiet_tracing():
         program = torch.onnx.export(
             FlatEncoder(model, names),
             tuple(torch.ones(BATCH, LENGTH, dtype=torch.int64) for _ in names),
@@ -97,4 +98,6 @@ def trace_encoder(model: nn.Module) -> ir.Model:
             verbose=False,
         )
     assert program is not None
+    for value in list(program.model.graph.initializers.values()):
+        value.name = str(value.name).removeprefix("model.")  # the name in the checkpoint, not that in `FlatEncoder`
     return program.model

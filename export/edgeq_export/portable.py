@@ -16,6 +16,7 @@ from edgeq.quantization.operators import DOMAIN
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
 from edgeq_export.matmul_nbits import BITS, BLOCK_SIZES, BlockLayout
+from edgeq_export.passes import check, run_pass
 from edgeq_export.portable_nodes import (
     STOCK_DOMAIN,
     StockWeights,
@@ -25,7 +26,6 @@ from edgeq_export.portable_nodes import (
     replace_gather,
     replace_matmul,
 )
-from edgeq_export.rewrite.passes import check, run_pass
 
 STOCK_OPERATORS = {"DintGemm": "MatMulNBits", "QuantGather": "GatherBlockQuantized"}
 # With float activations MatMulNBits has kernels for 4 bits only; at 2 and 8 bits every call decodes the whole matrix,

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from edgeq.formats import UniformFormat
 from edgeq.quantization.operators import DOMAIN
 from edgeq_export.matmul_nbits import BlockLayout, Unpack, lazy_tensors, unpack
-from edgeq_export.rewrite.passes import check, replace_node
+from edgeq_export.passes import check, replace_node
 
 STOCK_DOMAIN = "com.microsoft"
 INT8_ACTIVATIONS, FLOAT_ACTIVATIONS = 4, 1  # values of MatMulNBits's accuracy_level

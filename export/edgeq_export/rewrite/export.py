@@ -19,11 +19,11 @@ from edgeq.quantization.plan import Plan
 from edgeq_export.bundle_writer import BundleContents, json_document, uses_edgeq_operators, write_bundle
 from edgeq_export.companions import companion_files
 from edgeq_export.output_directory import check_output
+from edgeq_export.passes import check
 from edgeq_export.portable import check_plan, make_portable, portable_record
 from edgeq_export.rewrite.genai import genai_config
 from edgeq_export.rewrite.interface import cache_of, kind_of
 from edgeq_export.rewrite.load import load_onnx, tensors_of
-from edgeq_export.rewrite.passes import check
 from edgeq_export.rewrite.quantize import FP32, Kept, RewriteResult, quantize_model
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from edgeq.bundle.platforms import current_platform, library_location
 from edgeq_export.model_file import MODEL_NAME
+from edgeq_export.passes import check
 from edgeq_export.rewrite.interface import PAST, PRESENT, Cache
-from edgeq_export.rewrite.passes import check
 
 # What GPT-2 and its relatives call these fields.
 _ALIASES = {

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgeq.errors import EdgeqError
-from edgeq_export.rewrite.passes import check
+from edgeq_export.passes import check
 
 MIN_IR_VERSION = 4  # initializers need not be graph inputs, so they are constants
 MIN_OPSET = 13  # Squeeze, Unsqueeze and their like take their axes as inputs, as all exporters in use write them

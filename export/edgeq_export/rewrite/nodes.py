@@ -7,8 +7,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeq.quantization.operators import DOMAIN, Attributes
+from edgeq_export.passes import replace_node
 from edgeq_export.rewrite.matching import Use
-from edgeq_export.rewrite.passes import replace_node
 
 
 def replace_use(use: Use, packed: ir.Value, operator: str, attributes: Attributes) -> None:

@@ -13,10 +13,10 @@ from edgeq.progress import Progress
 from edgeq.quantization.operators import DOMAIN, VERSION
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
+from edgeq_export.passes import check, run_pass
 from edgeq_export.rewrite.load import check_versions
 from edgeq_export.rewrite.matching import FLOATS, Refusal, Use, match, relays_constant
 from edgeq_export.rewrite.nodes import replace_use
-from edgeq_export.rewrite.passes import check, run_pass
 from edgeq_export.rewrite.weights import Weight, collect_weights
 
 FP32 = str(Scheme(None))

@@ -16,6 +16,7 @@ HEADERS = ("onnxruntime_c_api.h", "onnxruntime/onnxruntime_c_api.h", "onnxruntim
 RENAMED = {
     "KernelInfoGetAttributeInt64": "KernelInfoGetAttribute_int64",
     "KernelInfoGetAttributeString": "KernelInfoGetAttribute_string",
+    "KernelInfoGetConstantInputTensor": "KernelInfoGetConstantInput_tensor",
 }
 
 
@@ -46,7 +47,9 @@ def test_slots_and_operator_structure(tmp_path: Path) -> None:
     official = {name.replace("_", ""): name for name in names} | RENAMED
     lines = ["#include <cstddef>", f'#include "{header}"', '#include "custom_ops/ort/abi.h"']
     for ours, slot in our_slots().items():
-        lines.append(f'static_assert(offsetof(OrtApi, {official.get(ours, ours)}) == {slot} * sizeof(void*), "{ours}");')
+        lines.append(
+            f'static_assert(offsetof(OrtApi, {official.get(ours, ours)}) == {slot} * sizeof(void*), "{ours}");'
+        )
     lines.append("using Ours = edgeq::ort::OrtCustomOp;")
     members = re.findall(r"\(\*(\w+)\)\(const OrtCustomOp", (ROOT / "custom_ops" / "ort" / "abi.h").read_text())
     lines += [f'static_assert(offsetof(OrtCustomOp, {name}) == offsetof(Ours, {name}), "{name}");' for name in members]

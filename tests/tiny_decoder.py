@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoder bundle made by hand: a graph small enough to check against NumPy, with weights that need no quantization."""
+"""A decoder bundle made by hand: a graph small enough to check against NumPy, with weights that stay float32."""
 
 from __future__ import annotations
 
@@ -91,8 +91,16 @@ def make_graph(weights: dict[str, np.ndarray], vocab: int, *, shared: bool = Tru
             node("MatMul", [f"a{layer}", f"o{layer}"], [f"p{layer}"]),
             node("Add", [f"x{layer}", f"p{layer}"], [f"x{layer + 1}"]),
         ]  # fmt: skip
-    nodes.append(node("MatMul", [f"x{LAYERS}", "head"], ["logits"]))
     constants = {**weights, "one": np.array(1, np.int64), "axis1": np.array([1], np.int64)}
+    if shared:  # as edgeq exports it: only so many logits on demand, all for 0
+        inputs.append(value("num_logits_to_keep", TensorProto.INT64, []))
+        constants |= {"num_logits_to_keep": np.array(0, np.int64), "end": np.array([2**62], np.int64)}
+        nodes += [
+            node("Neg", ["num_logits_to_keep"], ["first"]),
+            node("Reshape", ["first", "axis1"], ["start"]),
+            node("Slice", [f"x{LAYERS}", "start", "end", "axis1"], ["kept"]),
+        ]
+    nodes.append(node("MatMul", ["kept" if shared else f"x{LAYERS}", "head"], ["logits"]))
     initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, initializers)
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
@@ -129,7 +137,8 @@ def genai_config(vocab: int, *, shared: bool = True) -> dict[str, Any]:
                     "past_key_names": "past_key_values.%d.key", "past_value_names": "past_key_values.%d.value",
                 },
                 "outputs": {
-                    "logits": "logits", "present_key_names": "present.%d.key", "present_value_names": "present.%d.value",
+                    "logits": "logits", "present_key_names": "present.%d.key",
+                    "present_value_names": "present.%d.value",
                 },
             },
         },

@@ -132,7 +132,7 @@ def _reference_decoder(setup: Setup, model: Model) -> tuple[LanguageModel, Token
     _require_torch()
     from edgeq.evaluation.reference import ReferenceDecoder
 
-    original = ReferenceDecoder(str(setup.against), model.graph.chunk, setup.threads)
+    original = ReferenceDecoder(str(setup.against), model.graph.logits_chunk, setup.threads)
     return original, original.tokenizer
 
 

@@ -66,8 +66,8 @@ class DistanceSum:
             self.reference.add_log_probabilities(p, targets[rows])
             self.agreements += int(np.count_nonzero(q.argmax(axis=1) == p.argmax(axis=1)))
             weights = np.exp(p)
-            # A token that the reference excludes (log-probability -inf) adds nothing.
-            self.kl_nats += float(np.where(weights > 0, weights * (p - q), 0.0).sum())
+            with np.errstate(invalid="ignore"):  # a token that the reference excludes (-inf) adds nothing
+                self.kl_nats += float(np.where(weights > 0, weights * (p - q), 0.0).sum())
 
 
 def log_softmax(logits: Logits) -> Floats:

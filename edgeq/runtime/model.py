@@ -138,7 +138,7 @@ class Model:
         return np.concatenate([chunk.copy() for chunk in self.logits_chunks(token_ids)])
 
     def logits_chunks(self, token_ids: Sequence[int]) -> Iterator[Logits]:
-        """The same in chunks ``[at most graph.chunk, vocab]``; each is a view, good until the next."""
+        """The same in chunks ``[at most graph.logits_chunk, vocab]``; each is a view, good until the next."""
         self._last = None
         self.graph.begin(0, len(token_ids))
         return self.graph.run(list(token_ids))

@@ -15,11 +15,11 @@ from edgeq.runtime.chat import ChatTemplate
 from edgeq.runtime.limits import LimitExceededError, time_and_memory_limit
 from edgeq.runtime.tokenizer import TokenizerConfig
 
-CONFIG = TokenizerConfig(bos_token={"content": "<s>"}, eos_token="</s>")
+CONFIG = TokenizerConfig.model_validate({"bos_token": {"content": "<s>"}, "eos_token": "</s>"})
 MESSAGES = [{"role": "system", "content": "Be <brief>."}, {"role": "user", "content": "Hé!"}]
 CHATML = (
     "{% for message in messages %}\n"
-    "    {% if loop.first and message.role != 'system' %}{{ '<|im_start|>system\\nYou help.<|im_end|>\\n' }}{% endif %}\n"
+    "    {% if loop.first and message.role != 'system' %}{{ '<|im_start|>system\\nHelp.<|im_end|>\\n' }}{% endif %}\n"
     "{{ '<|im_start|>' + message.role + '\\n' + message.content | trim + '<|im_end|>\\n' }}"
     "{% endfor %}\n"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -40,10 +40,10 @@ def test_rendering_agrees_with_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     from tests.tiny_decoder import byte_tokenizer
 
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=byte_tokenizer(), bos_token="<s>", eos_token="</s>"
-    )
-    source = "{{ bos_token }}{% for m in messages %}{% if m.role == 'x' %}{% continue %}{% endif %}{{ m | tojson }}\n{% endfor %}"
+    special = {"bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=byte_tokenizer(), **special)
+    loop = "{% for m in messages %}{% if m.role == 'x' %}{% continue %}{% endif %}{{ m | tojson }}\n{% endfor %}"
+    source = "{{ bos_token }}" + loop
     for template in (CHATML, source):
         wanted = tokenizer.apply_chat_template(
             MESSAGES, chat_template=template, tokenize=False, add_generation_prompt=True
@@ -57,7 +57,7 @@ def test_a_template_can_refuse() -> None:
 
 
 def test_an_invalid_template_is_named() -> None:
-    with pytest.raises(EdgeqError, match="template: invalid chat template, found TemplateSyntaxError"):
+    with pytest.raises(EdgeqError, match=r"template: invalid chat template, found TemplateSyntaxError"):
         render("{% for %}")
 
 
@@ -100,9 +100,9 @@ def test_a_template_that_is_too_long() -> None:
 def test_limits_are_lifted_afterwards() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS), sys.gettrace()
     with pytest.raises(MemoryError), time_and_memory_limit(1, 1 << 20):
-        bytearray(1 << 30)
+        bytearray(1 << 27)
     assert (resource.getrlimit(resource.RLIMIT_AS), sys.gettrace()) == before
-    assert len(bytearray(1 << 30)) == 1 << 30
+    assert len(bytearray(1 << 27)) == 1 << 27
 
 
 def test_the_time_limit_ends_a_loop() -> None:
@@ -110,5 +110,5 @@ def test_the_time_limit_ends_a_loop() -> None:
         while True:
             pass
 
-    with pytest.raises(LimitExceededError, match="more than 0.1 seconds"), time_and_memory_limit(0.1, 1 << 28):
+    with pytest.raises(LimitExceededError, match=r"more than 0\.1 seconds"), time_and_memory_limit(0.1, 1 << 28):
         forever()

@@ -26,9 +26,8 @@ def sentencepiece_like(directory: Path) -> Tokenizer:
     from tokenizers import decoders, models, normalizers
 
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "a", "b", "▁a", "é"]
-    model = models.BPE(
-        {piece: i for i, piece in enumerate(pieces)}, [("▁", "a")], unk_token="<unk>", byte_fallback=True
-    )
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    model = models.BPE(vocabulary, [("▁", "a")], unk_token=pieces[0], byte_fallback=True)
     backend = Backend(model)
     backend.add_special_tokens(["<unk>", "<s>", "</s>"])
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
@@ -36,7 +35,7 @@ def sentencepiece_like(directory: Path) -> Tokenizer:
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     backend.save(str(directory / "tokenizer.json"))
-    return Tokenizer(directory / "tokenizer.json", TokenizerConfig(bos_token="<s>", add_bos_token=True))
+    return Tokenizer(directory / "tokenizer.json", TokenizerConfig(bos_token="<s>", add_bos_token=True))  # noqa: S106
 
 
 @pytest.fixture(scope="module")

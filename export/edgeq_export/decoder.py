@@ -15,7 +15,6 @@ More than one new token after a non-empty past takes batch 1: a limit of the CPU
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from edgeq_export.architectures import Architecture, find_architecture
 from edgeq_export.attention import Step, group_query_attention, use_step
 from edgeq_export.padding import RowOrder
+from edgeq_export.quiet import quiet_tracing
 
 OPSET = 23  # the first with RMSNormalization and RotaryEmbedding
 KEEP = "num_logits_to_keep"
@@ -111,8 +111,7 @@ def trace_decoder(model: Any) -> ir.Model:
         stack.enter_context(group_query_attention(model))
         if architecture.traceable:
             stack.enter_context(architecture.traceable(model))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
+        stack.enter_context(quiet_tracing())
         program = torch.onnx.export(
             FlatDecoder(model, architecture),
             _example_inputs(cache),

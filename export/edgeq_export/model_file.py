@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
@@ -59,6 +60,19 @@ def _strip(model: ir.Model) -> None:
 
 
 def _share_equal_tensors(model: ir.Model) -> None:
-    logger = logging.getLogger(passes.DeduplicateHashedInitializersPass.__module__)
-    logger.setLevel(logging.ERROR)  # it warns of every input with a default value, which it rightly leaves alone
-    passes.DeduplicateHashedInitializersPass()(model)
+    for graph in model.graphs():
+        first: dict[tuple[object, ...], ir.Value] = {}
+        for name, value in list(graph.initializers.items()):
+            if value.is_graph_input() or value.is_graph_output() or value.const_value is None:
+                continue
+            kept = first.setdefault(_identity(value.const_value), value)
+            if kept is not value:
+                value.replace_all_uses_with(kept)
+                del graph.initializers[name]
+
+
+def _identity(tensor: ir.TensorProtocol) -> tuple[object, ...]:
+    if tensor.dtype == ir.DataType.STRING:
+        return (id(tensor),)
+    digest = hashlib.sha256(np.ascontiguousarray(tensor.numpy()).view(np.uint8).data).digest()
+    return tensor.dtype, tuple(tensor.shape), digest

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a quantized transformers model to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgeq.bundle.genai_config import GENAI_CONFIG_NAME
+from edgeq.bundle.manifest import Manifest, Source
+from edgeq.checkpoint import Checkpoint
+from edgeq.quantization.linear import QuantLinear
+from edgeq_export.architectures import find_architecture
+from edgeq_export.bundle_writer import BundleContents, json_document, write_bundle
+from edgeq_export.companions import companion_files
+from edgeq_export.decoder import trace_decoder
+from edgeq_export.encoder import check_encoder, trace_encoder
+from edgeq_export.generation import decoder_document, read_generation
+from edgeq_export.output_directory import check_output
+from edgeq_export.portable import check_plan, make_portable, portable_record
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgeq.progress import Progress
+    from edgeq.quantization.plan import Plan
+    from edgeq.quantization.quantize import QuantizedModel
+
+POOLER = "pooler."  # it makes nothing of an encoder's hidden states, so the graph does not hold it
+DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
+
+
+def check_supported(checkpoint: Checkpoint, plan: Plan, *, portable: bool = False) -> None:
+    """Checks, before any work, that a checkpoint can be exported as planned.
+
+    Raises:
+        EdgeqError: Its architecture cannot be exported, or a scheme has no stock operator and ``portable`` is set.
+    """
+    config = SimpleNamespace(**{"model_type": None} | checkpoint.config)
+    file = checkpoint.directory / "config.json"
+    if _is_decoder(checkpoint.config):
+        find_architecture(config, file)
+    else:
+        check_encoder(config, file)
+    if portable:
+        check_plan(plan)
+
+
+def export_bundle(
+    quantized: QuantizedModel,
+    output: Path,
+    *,
+    portable: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Traces a quantized model and writes its bundle.
+
+    Args:
+        quantized: The model; its packed weights go to the bundle as they lie in memory.
+        output: Directory to create.
+        portable: Write stock operators, for places where no custom library may load.
+        force: Replace ``output`` if it is not empty.
+        progress: Told the stages ``trace`` and ``write``.
+
+    Raises:
+        EdgeqError: The architecture cannot be exported, a scheme has no stock operator, or writing failed.
+    """
+    check_output(output, force=force)
+    decoder = _is_decoder(quantized.checkpoint.config)
+    if progress:
+        progress("trace", 0, 1)
+    graph = trace_decoder(quantized.model) if decoder else trace_encoder(quantized.model)
+    if progress:
+        progress("trace", 1, 1)
+    layers = [record for record in quantized.records if decoder or not record.name.startswith(POOLER)]
+    if portable:
+        make_portable(graph)
+        layers = [portable_record(record) for record in layers]
+    contents = BundleContents(
+        kind="decoder" if decoder else "encoder",
+        model=graph,
+        scheme=str(quantized.scheme),
+        method=quantized.method,
+        source=_describe_source(quantized),
+        layers=layers,
+        documents=_generation_document(quantized, graph) if decoder else {},
+        copies=companion_files(quantized.checkpoint.directory),
+    )
+    return write_bundle(contents, output, force=force, progress=progress)
+
+
+def _is_decoder(config: dict[str, Any]) -> bool:
+    return any(str(name).endswith(DECODER_CLASSES) for name in config.get("architectures") or [])
+
+
+def _generation_document(quantized: QuantizedModel, graph: ir.Model) -> dict[str, bytes]:
+    generation = read_generation(quantized.checkpoint.directory)
+    return {GENAI_CONFIG_NAME: json_document(decoder_document(graph, quantized.config, generation))}
+
+
+def _describe_source(quantized: QuantizedModel) -> Source:
+    checkpoint = quantized.checkpoint
+    return Source(
+        name=_name(checkpoint.directory),
+        architecture=(checkpoint.config.get("architectures") or [quantized.config.model_type])[0],
+        parameters=_count_parameters(quantized),
+        fingerprint=checkpoint.fingerprint,
+    )
+
+
+def _name(directory: Path) -> str:
+    """The hub id where the directory is a snapshot in the hub's cache, else the directory's name."""
+    cached = next((part for part in directory.parts if part.startswith("models--")), None)
+    return cached.removeprefix("models--").replace("--", "/") if cached else directory.resolve().name
+
+
+def _count_parameters(quantized: QuantizedModel) -> int:
+    """Parameters of the original: recorded matrices, tied ones once, and whatever else the model holds."""
+    matrices = {f"{record.name}.weight" for record in quantized.records}
+    others = [value for name, value in quantized.model.named_parameters() if name not in matrices]
+    biases = [module.bias for module in quantized.model.modules() if isinstance(module, QuantLinear)]
+    rest = sum(value.numel() for value in [*others, *biases] if isinstance(value, torch.Tensor))
+    return rest + sum(record.rows * record.columns for record in quantized.records)

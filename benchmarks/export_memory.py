@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.bundle.manifest import LayerRecord, Manifest, read_manifest
@@ -34,14 +36,25 @@ print(json.dumps([seconds, read_memory().anonymous - before.anonymous]))
 """
 
 
-def run_sampled(command: Sequence[str]) -> tuple[float, Memory]:
-    """Runs a command; returns its seconds and its memory peaks."""
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds on the clock and of processors, and its memory peaks."""
+
+    seconds: float
+    processor_seconds: float
+    peak: Memory
+
+
+def run_sampled(command: Sequence[str]) -> Cost:
+    """Runs a command."""
+    start, before = time.perf_counter(), os.times()
     with subprocess.Popen(command) as process, PeakSampler(process.pid) as sampler:
         code = process.wait()
     if code or sampler.peak is None:
         raise SystemExit(f"{' '.join(command)}: exit code {code}")
-    return time.perf_counter() - start, sampler.peak
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(time.perf_counter() - start, used, sampler.peak)
 
 
 def minimum_bytes(layer: LayerRecord) -> float:
@@ -76,14 +89,15 @@ def measure(arguments: argparse.Namespace) -> list[list[str]]:
     """Exports and loads; the rows of the table."""
     shutil.rmtree(arguments.output, ignore_errors=True)
     command = [sys.executable, "-m", "edgeq.cli.app", "export", str(arguments.checkpoint)]
-    seconds, peak = run_sampled([*command, "--scheme", arguments.scheme, "-o", str(arguments.output)])
+    cost = run_sampled([*command, "--scheme", arguments.scheme, "-o", str(arguments.output)])
     manifest = read_manifest(arguments.output)
     size, minimum = data_bytes(arguments.output, manifest), sum(map(minimum_bytes, manifest.layers))
     trusted, verified = load(arguments.output, verify=False), load(arguments.output, verify=True)
     return [
-        ["export, time", f"{seconds:.1f} s"],
-        ["export, peak anonymous memory", f"{peak.anonymous / MIB:.0f} MiB"],
-        ["export, peak resident memory", f"{peak.peak / MIB:.0f} MiB"],
+        ["export, time", f"{cost.seconds:.0f} s"],
+        ["export, processor time", f"{cost.processor_seconds:.0f} s"],
+        ["export, peak anonymous memory", f"{cost.peak.anonymous / MIB:.0f} MiB"],
+        ["export, peak resident memory", f"{cost.peak.peak / MIB:.0f} MiB"],
         ["data file", f"{size / MIB:.1f} MiB"],
         ["arithmetic minimum of the matrices", f"{minimum / MIB:.1f} MiB"],
         ["data file above the minimum", f"{100 * (size / minimum - 1):.2f} %"],

@@ -35,9 +35,8 @@ class DecoderModel:
         self._graph.begin(0, self._capacity)
 
     def advance(self, tokens: Tokens) -> None:
-        """Appends tokens; their logits are computed and dropped."""
-        for _ in self._graph.run(tokens):
-            pass
+        """Appends tokens; only the logits of the last are computed, as in generation and in llama-bench."""
+        self._graph.last_logits(tokens)
 
 
 class EncoderModel:

@@ -18,7 +18,7 @@ import edgeq_ops
 from edgeq.errors import EdgeqError
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
-from edgeq_export.rewrite.quantize import RewriteResult, quantize_model
+from edgeq_export.rewrite import GraphPlan, quantize_model
 
 RNG = np.random.default_rng(20)
 FLOAT_SCHEMES = ["w2a32g32", "w3a32g64-asym", "w4a32g32", "w4a32", "w8a32g128"]
@@ -49,7 +49,7 @@ def run(model, **feeds):
     return session.run(None, feeds)
 
 
-def quantize(model, scheme, **overrides) -> RewriteResult:
+def quantize(model, scheme, **overrides) -> GraphPlan:
     return quantize_model(model, Plan.build(Scheme.parse(scheme), layers=overrides))
 
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeq.errors import EdgeqError
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
-from edgeq_export.rewrite import export_onnx_file, load_onnx
+from edgeq_export.rewrite import export_onnx_file, load_onnx, plan_onnx_file
 
 PLAN = Plan(Scheme.parse("w4g32"))
 
@@ -150,6 +150,7 @@ def test_export_writes_a_graph_bundle(path, tmp_path, caplog):
     assert manifest.source.parameters == 64 * 64
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
     assert not caplog.records
+    assert plan_onnx_file(path, PLAN).records == manifest.layers
 
 
 def test_export_refuses_to_replace_its_source(path):

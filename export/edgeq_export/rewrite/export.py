@@ -24,7 +24,8 @@ from edgeq_export.portable import check_plan, make_portable, portable_record
 from edgeq_export.rewrite.genai import genai_config
 from edgeq_export.rewrite.interface import cache_of, kind_of
 from edgeq_export.rewrite.load import load_onnx, tensors_of
-from edgeq_export.rewrite.quantize import FP32, Kept, RewriteResult, quantize_model
+from edgeq_export.rewrite.planning import GraphPlan, Kept, plan_graph
+from edgeq_export.rewrite.quantize import prepare, quantize_model
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +81,20 @@ def export_onnx_file(
     return write_bundle(contents, output, force=force, progress=progress)
 
 
-def _quantize(model: ir.Model, plan: Plan, path: Path, progress: Progress | None) -> RewriteResult:
+def plan_onnx_file(path: str | Path, plan: Plan) -> GraphPlan:
+    """What `export_onnx_file` would make of a file, from names and shapes alone.
+
+    Raises:
+        EdgeqError: The file cannot be read or is not supported, or a pattern matches no layer.
+    """
+    model = load_onnx(Path(path))
+    prepare(model)
+    return plan_graph(model, plan)
+
+
+def _quantize(model: ir.Model, plan: Plan, path: Path, progress: Progress | None) -> GraphPlan:
     result = quantize_model(model, plan, progress)
-    quantized = any(record.scheme != FP32 for record in result.records)
-    if not quantized and plan.default.weights is not None:
+    if not result.quantizes and plan.default.weights is not None:
         found = f"{result.kept[0].name}: {result.kept[0].reason}" if result.kept else "no float matrices"
         raise EdgeqError(
             "nothing to quantize", file=path, found=found, wanted="MatMul, Gemm or Gather on constant matrices"

@@ -101,18 +101,17 @@ class Weight:
             return gather_operator(scheme.weights, *self.shape)
         return matmul_operator(scheme.weights, *self.shape, scheme.activation_bits)
 
-    def record(self, name: str, scheme: Scheme, quantized: bool) -> LayerRecord:
+    def record(self, name: str, scheme: Scheme) -> LayerRecord:
         """The manifest's record."""
-        fmt = scheme.weights
         rows, columns = self.shape
-        if fmt is None or not quantized:
+        if scheme.weights is None:
             operators = [use.node.op_type for use in self.uses]
-            size, text = self.nbytes, str(Scheme(None))
+            size = self.nbytes
         else:
             operators = [self.operator(use, scheme)[0] for use in self.uses]
-            size, text = fmt.packed_size(rows, columns), str(scheme)
+            size = scheme.weights.packed_size(rows, columns)
         unique = list(dict.fromkeys(operators))
-        return LayerRecord(name=name, operators=unique, scheme=text, rows=rows, columns=columns, size=size)
+        return LayerRecord(name=name, operators=unique, scheme=str(scheme), rows=rows, columns=columns, size=size)
 
 
 def collect_weights(uses: Iterable[Use]) -> list[Weight]:

@@ -11,7 +11,7 @@ from typing import Any
 from edgeq.errors import EdgeqError
 from edgeq.runtime.decoder import DecoderGraph
 from edgeq.runtime.detokenizer import Detokenizer
-from edgeq.runtime.sampling import Sampler
+from edgeq.runtime.sampling import Sampler, SamplingOptions
 from edgeq.runtime.stop_strings import StopStrings
 
 
@@ -54,7 +54,8 @@ class Generation:
         prompt_ids: The prompt's tokens.
         finish_reason: ``stop`` (end-of-sequence token), ``stop_string``, ``length`` (``max_new_tokens``),
             ``context`` (the model's context is full) or ``cancelled`` (the stream was left early).
-        seed: Seed of the sampler.
+        sampling: How tokens were drawn.
+        seed: Seed of the sampler; without effect on greedy drawing.
         timings: See `Timings`.
     """
 
@@ -62,6 +63,7 @@ class Generation:
     token_ids: list[int] = field(default_factory=list)
     prompt_ids: list[int] = field(default_factory=list)
     finish_reason: str = "cancelled"
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
     seed: int = 0
     timings: Timings = field(default_factory=Timings)
 

@@ -102,8 +102,9 @@ class Model:
         limit, reason = self._limit(len(ids), options.get("max_new_tokens"))
         reused, sequence = self._begin(ids, limit, reuse=options.get("reuse_prefix", False))
         seed = options.get("seed")
-        self._last = Generation(prompt_ids=ids, seed=secrets.randbits(32) if seed is None else seed)
-        sampler = Sampler(sampling, self.vocab_size, self._last.seed, ids)
+        seed = secrets.randbits(32) if seed is None else seed
+        self._last = Generation(prompt_ids=ids, sampling=sampling, seed=seed)
+        sampler = Sampler(sampling, self.vocab_size, seed, ids)
         eos = frozenset[int]() if options.get("ignore_eos") else self.eos_ids
         request = Request(ids, reused, sequence, limit, reason, eos, options.get("stop") or (), started)
         return GenerationStream(self.graph, Detokenizer(self.tokenizer, ids), sampler, request, self._last)

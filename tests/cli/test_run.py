@@ -18,7 +18,7 @@ from tests.tiny_decoder import TinyDecoder, write_records
 
 STATISTICS = re.compile(
     r"prompt \d+ tokens, [\d.]+ tokens/s; generated \d+ tokens, [\d.]+ tokens/s; first token after \d+ ms; "
-    r"loaded in [\d.]+ s; ended by length; seed \d+\n"
+    r"loaded in [\d.]+ s; ended by length(; seed 3)?\n"
 )
 
 
@@ -39,6 +39,11 @@ def test_text_and_statistics(edgeq: Edgeq, tiny_decoder: TinyDecoder) -> None:
     assert outcome.code == 0
     assert outcome.out == "the cat" + generated(tiny_decoder.directory, "the cat") + "\n"
     assert STATISTICS.fullmatch(outcome.err)
+
+
+def test_the_seed_is_told_where_it_matters(edgeq: Edgeq, tiny_decoder: TinyDecoder) -> None:
+    outcome = edgeq("run", tiny_decoder.directory, "-p", "the cat", "-n", 8, "--temperature", 2, "--seed", 3)
+    assert outcome.err.endswith("; seed 3\n")
 
 
 def test_prompt_from_stdin(edgeq: Edgeq, tiny_decoder: TinyDecoder, monkeypatch: pytest.MonkeyPatch) -> None:

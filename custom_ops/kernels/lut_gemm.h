@@ -33,8 +33,8 @@ using BuildLut = void (*)(const float* x, const Grouping& inputs, std::size_t ta
                           LutBlock* blocks);
 
 /// A product by lookup. With block b, plane p, coefficient α, offset z:
-/// y[n] = bias[n] + Σ_b (Σ_p α[n,p,b]·(scale[b]·S[n,p,b]) + z[n,b]·sum[b]), S the exact sum of selected entries, the
-/// outer sums one chain of fused multiply-adds in the order of b, p, z: every instruction set gives the same bits.
+/// y[n] = bias[n] + Σ_b (scale[b] · (Σ_p α[n,p,b]·S[n,p,b]) + z[n,b]·sum[b]), S the exact sum of selected entries; the
+/// sums over b and over p are chains of fused multiply-adds in their order: every instruction set gives the same bits.
 struct MatmulLut {
   BcqLayout layout;
   const std::uint8_t* weights;
@@ -44,6 +44,7 @@ struct MatmulLut {
   std::size_t tokens;
   const float* bias; // [n], or null
   float* y;          // [tokens, n]
+  bool prefetch;     // ask for weights ahead of their use
 };
 using MatmulLutFunction = void (*)(const MatmulLut& product, std::size_t first_tile, std::size_t last_tile);
 
@@ -52,12 +53,17 @@ using MatmulLutFunction = void (*)(const MatmulLut& product, std::size_t first_t
 struct MatmulBcq {
   BcqLayout layout;
   const std::uint8_t* weights;
-  const float* x; // [tokens, k]
+  const float* x; // panels as pack_panels makes them
   std::size_t tokens;
   const float* bias; // [n], or null
   float* y;          // [tokens, n]
 };
 using MatmulBcqFunction = void (*)(const MatmulBcq& product, std::size_t first_tile, std::size_t last_tile);
+
+/// Arranges panels [first, last) of x[tokens][k] for MatmulBcq: a panel is [k][panel_tokens], the last one [k][the
+/// rest].
+void pack_panels(const float* x, std::size_t k, std::size_t tokens, std::size_t panel_tokens, std::size_t first,
+                 std::size_t last, float* panels);
 
 /// What the two kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids).
 /// Only their ratios matter: they say from how many tokens on multiplication is faster.
@@ -72,7 +78,9 @@ struct LutGemmCosts {
 struct LutGemmKernels {
   BuildLut build_lut;
   MatmulLutFunction matmul_lut;
+  bool prefetch; // of MatmulLut
   MatmulBcqFunction matmul_bcq;
+  std::size_t panel_tokens; // of MatmulBcq
   LutGemmCosts costs;
 };
 

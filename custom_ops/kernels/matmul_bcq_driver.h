@@ -7,11 +7,12 @@
 namespace edgeq::kernels {
 namespace {
 
-constexpr std::size_t kTokensPerPass = 192; // their sums, 48 KiB, stay in the second-level cache
+constexpr std::size_t kTokensPerPass =
+    192; // a multiple of every kTokens; their sums, 48 KiB, stay in the second-level cache
 
 /// Multiplies tiles [first, last) by all tokens. Kernel::decode(block, planes, tile, out) writes the weights of a
-/// block, [inputs][64 rows]; Kernel::multiply(weights, count, x, stride, tokens, sums) adds the products of `count`
-/// inputs and up to Kernel::kTokens tokens, `stride` floats apart, to sums[tokens][64].
+/// block, [inputs][64 rows]; Kernel::multiply(weights, count, x, tokens, sums) adds the products of `count` inputs
+/// and up to Kernel::kTokens tokens, x[count][tokens], to sums[tokens][64].
 template <class Kernel>
 EDGEQ_INLINE void matmul_bcq_pass(const MatmulBcq& product, const std::uint8_t* tile, std::size_t first,
                                   std::size_t tokens, float* sums) {
@@ -19,9 +20,11 @@ EDGEQ_INLINE void matmul_bcq_pass(const MatmulBcq& product, const std::uint8_t* 
   const std::size_t k = product.layout.inputs.k;
   for_each_block(product.layout, [&](const BcqBlock& block) {
     Kernel::decode(block, product.layout.planes, tile, weights);
-    for (std::size_t t = 0; t < tokens; t += Kernel::kTokens)
-      Kernel::multiply(weights, smaller(block.size, k - block.start), product.x + (first + t) * k + block.start, k,
-                       smaller(Kernel::kTokens, tokens - t), sums + t * kBcqTileRows);
+    for (std::size_t t = 0; t < tokens; t += Kernel::kTokens) {
+      const std::size_t size = smaller(Kernel::kTokens, tokens - t);
+      Kernel::multiply(weights, smaller(block.size, k - block.start), product.x + (first + t) * k + block.start * size,
+                       size, sums + t * kBcqTileRows);
+    }
   });
 }
 

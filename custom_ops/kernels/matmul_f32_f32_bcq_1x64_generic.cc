@@ -28,7 +28,7 @@ struct Kernel {
     }
   }
 
-  static void multiply(const float* weights, std::size_t count, const float* x, std::size_t, std::size_t, float* sums) {
+  static void multiply(const float* weights, std::size_t count, const float* x, std::size_t, float* sums) {
     for (std::size_t k = 0; k < count; ++k)
       for (std::size_t row = 0; row < kBcqTileRows; ++row)
         sums[row] += weights[k * kBcqTileRows + row] * x[k];

@@ -50,17 +50,16 @@ template <int kPlanes> void decode_rows(const BcqBlock& block, int part, const s
 }
 
 /// Multiplies 16 of the rows.
-template <int kTokens>
-void multiply_tokens(const float* weights, std::size_t count, const float* x, std::size_t stride, float* sums) {
+template <int kTokens> void multiply_tokens(const float* weights, std::size_t count, const float* x, float* sums) {
   __m256 sum[kTokens][2];
   EDGEQ_UNROLL
   for (int i = 0; i < 2 * kTokens; ++i)
     sum[i / 2][i % 2] = _mm256_loadu_ps(sums + 64 * (i / 2) + 8 * (i % 2));
-  for (std::size_t k = 0; k < count; ++k, weights += kBcqTileRows) {
+  for (std::size_t k = 0; k < count; ++k, weights += kBcqTileRows, x += kTokens) {
     const __m256 row[2] = {_mm256_load_ps(weights), _mm256_load_ps(weights + 8)};
     EDGEQ_UNROLL
     for (int t = 0; t < kTokens; ++t) {
-      const __m256 activation = _mm256_set1_ps(x[static_cast<std::size_t>(t) * stride + k]);
+      const __m256 activation = _mm256_set1_ps(x[t]);
       EDGEQ_UNROLL
       for (int r = 0; r < 2; ++r)
         sum[t][r] = _mm256_fmadd_ps(row[r], activation, sum[t][r]);
@@ -81,13 +80,13 @@ struct Kernel {
       by_planes[planes - 1](block, part, tile, out);
   }
 
-  EDGEQ_MEMBER static void multiply(const float* weights, std::size_t count, const float* x, std::size_t stride,
-                                    std::size_t tokens, float* sums) {
-    constexpr void (*by_tokens[])(const float*, std::size_t, const float*, std::size_t,
+  EDGEQ_MEMBER static void multiply(const float* weights, std::size_t count, const float* x, std::size_t tokens,
+                                    float* sums) {
+    constexpr void (*by_tokens[])(const float*, std::size_t, const float*,
                                   float*) = {multiply_tokens<1>, multiply_tokens<2>, multiply_tokens<3>,
                                              multiply_tokens<4>, multiply_tokens<5>, multiply_tokens<6>};
     for (std::size_t row = 0; row < kBcqTileRows; row += 16)
-      by_tokens[tokens - 1](weights + row, count, x, stride, sums + row);
+      by_tokens[tokens - 1](weights + row, count, x, sums + row);
   }
 };
 

@@ -52,20 +52,19 @@ template <int kPlanes> void decode_block(const BcqBlock& block, const std::uint8
   }
 }
 
-template <int kTokens>
-void multiply_tokens(const float* weights, std::size_t count, const float* x, std::size_t stride, float* sums) {
+template <int kTokens> void multiply_tokens(const float* weights, std::size_t count, const float* x, float* sums) {
   __m512 sum[kTokens][4];
   EDGEQ_UNROLL
   for (int i = 0; i < 4 * kTokens; ++i)
     sum[i / 4][i % 4] = _mm512_loadu_ps(sums + 16 * i);
-  for (std::size_t k = 0; k < count; ++k, weights += kBcqTileRows) {
+  for (std::size_t k = 0; k < count; ++k, weights += kBcqTileRows, x += kTokens) {
     __m512 row[4];
     EDGEQ_UNROLL
     for (int r = 0; r < 4; ++r)
       row[r] = _mm512_load_ps(weights + 16 * r);
     EDGEQ_UNROLL
     for (int t = 0; t < kTokens; ++t) {
-      const __m512 activation = _mm512_set1_ps(x[static_cast<std::size_t>(t) * stride + k]);
+      const __m512 activation = _mm512_set1_ps(x[t]);
       EDGEQ_UNROLL
       for (int r = 0; r < 4; ++r)
         sum[t][r] = _mm512_fmadd_ps(row[r], activation, sum[t][r]);
@@ -85,12 +84,12 @@ struct Kernel {
     by_planes[planes - 1](block, tile, out);
   }
 
-  EDGEQ_MEMBER static void multiply(const float* weights, std::size_t count, const float* x, std::size_t stride,
-                                    std::size_t tokens, float* sums) {
-    constexpr void (*by_tokens[])(const float*, std::size_t, const float*, std::size_t,
+  EDGEQ_MEMBER static void multiply(const float* weights, std::size_t count, const float* x, std::size_t tokens,
+                                    float* sums) {
+    constexpr void (*by_tokens[])(const float*, std::size_t, const float*,
                                   float*) = {multiply_tokens<1>, multiply_tokens<2>, multiply_tokens<3>,
                                              multiply_tokens<4>, multiply_tokens<5>, multiply_tokens<6>};
-    by_tokens[tokens - 1](weights, count, x, stride, sums);
+    by_tokens[tokens - 1](weights, count, x, sums);
   }
 };
 

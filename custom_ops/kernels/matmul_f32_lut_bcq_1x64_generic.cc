@@ -26,12 +26,13 @@ void look_up(const MatmulLut& product, const BcqBlock& block, const std::uint8_t
   const std::size_t planes = product.layout.planes;
   const std::uint8_t* coefficients = tile + block.coefficients;
   for (std::size_t row = 0; row < kBcqTileRows; ++row) {
-    float sum = sums[row];
+    float weighted = 0;
     for (std::size_t p = 0; p < planes; ++p) {
       const std::uint8_t* lane = tile + block.lines + p * kBcqTileRows + bcq_lane(row);
       const auto selected = static_cast<float>(sum_entries(product, block.size, lane, tables.entries));
-      sum = __builtin_fmaf(load_half(coefficients, p * kBcqTileRows + row), selected * tables.blocks->scale, sum);
+      weighted = __builtin_fmaf(load_half(coefficients, p * kBcqTileRows + row), selected, weighted);
     }
+    const float sum = __builtin_fmaf(tables.blocks->scale, weighted, sums[row]);
     sums[row] = __builtin_fmaf(load_half(coefficients, planes * kBcqTileRows + row), tables.blocks->sum, sum);
   }
 }

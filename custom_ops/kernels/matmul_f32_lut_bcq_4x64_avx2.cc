@@ -40,9 +40,14 @@ struct ByteSums {
 template <int kTokens, bool kWide> struct Lookup {
   ByteSums low[kTokens];
   ByteSums high[kTokens];
+  __m256 weighted[4][kTokens]; // sums of entries times coefficients, over planes: [parity, part][token]
   const BlockTables& tables;
 
-  EDGEQ_MEMBER explicit Lookup(const BlockTables& block_tables) : tables(block_tables) {}
+  EDGEQ_MEMBER explicit Lookup(const BlockTables& block_tables) : tables(block_tables) {
+    EDGEQ_UNROLL
+    for (int i = 0; i < 4 * kTokens; ++i)
+      weighted[i / kTokens][i % kTokens] = _mm256_setzero_ps();
+  }
 
   EDGEQ_MEMBER void add_run(__m256i nibbles, const std::uint8_t* entries) {
     EDGEQ_UNROLL
@@ -80,24 +85,34 @@ template <int kTokens, bool kWide> struct Lookup {
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, bias));
   }
 
-  /// sums += coefficients · (scale · the plane's sums), or offsets · sum of the activations.
-  template <bool kOffsets>
-  EDGEQ_MEMBER void add_to(float* sums, const std::uint8_t* coefficients, std::size_t runs) const {
+  /// weighted += coefficients · sums of the plane.
+  EDGEQ_MEMBER void add_plane(const std::uint8_t* coefficients, std::size_t runs) {
     const __m256i bias = _mm256_set1_epi32(static_cast<int>(runs) * (kWide ? 32768 : 128));
     EDGEQ_UNROLL
     for (int i = 0; i < 4; ++i) {
-      const int parity = i / 2, part = i % 2, row = 32 * parity + 8 * part;
-      const __m256 factors = load_halfs(coefficients + 2 * row);
+      const __m256 factor = load_halfs(coefficients + 2 * first_row(i));
+      EDGEQ_UNROLL
+      for (int t = 0; t < kTokens; ++t)
+        weighted[i][t] = _mm256_fmadd_ps(factor, value(t, i / 2, i % 2, bias), weighted[i][t]);
+    }
+  }
+
+  /// sums += scale · weighted, += offsets · sum of the activations.
+  EDGEQ_MEMBER void add_to(float* sums, const std::uint8_t* offsets) const {
+    EDGEQ_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const __m256 factor = load_halfs(offsets + 2 * first_row(i));
       EDGEQ_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         const LutBlock& block = tables.blocks[static_cast<std::size_t>(t) * tables.block_stride];
-        const __m256 term = kOffsets ? _mm256_set1_ps(block.sum)
-                                     : _mm256_mul_ps(value(t, parity, part, bias), _mm256_set1_ps(block.scale));
-        float* sum = sums + 64 * t + row;
-        _mm256_storeu_ps(sum, _mm256_fmadd_ps(factors, term, _mm256_loadu_ps(sum)));
+        float* place = sums + 64 * t + first_row(i);
+        const __m256 sum = _mm256_fmadd_ps(_mm256_set1_ps(block.scale), weighted[i][t], _mm256_loadu_ps(place));
+        _mm256_storeu_ps(place, _mm256_fmadd_ps(factor, _mm256_set1_ps(block.sum), sum));
       }
     }
   }
+
+  static EDGEQ_MEMBER int first_row(int i) { return 32 * (i / 2) + 8 * (i % 2); }
 };
 
 template <int kTokens, bool kWide>
@@ -108,9 +123,9 @@ void look_up(std::size_t planes, const BcqBlock& block, const std::uint8_t* tile
     Lookup<kTokens, kWide> lookup(tables);
     for (std::size_t p = 0; p < planes; ++p, coefficients += 2 * kBcqTileRows) {
       lookup.sum_plane(tile + block.lines + p * kBcqTileRows + 32 * half, planes * kBcqTileRows, block.size);
-      lookup.template add_to<false>(sums, coefficients, block.size / 4);
+      lookup.add_plane(coefficients, block.size / 4);
     }
-    lookup.template add_to<true>(sums, coefficients, block.size / 4);
+    lookup.add_to(sums, coefficients);
   }
 }
 

@@ -10,6 +10,12 @@ namespace {
 
 EDGEQ_INLINE __m512i load(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
 
+/// sum + the four bytes of each lane. GCC 12 copies the sum before and after the intrinsic.
+EDGEQ_INLINE __m512i add_bytes(__m512i sum, __m512i bytes) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes), "v"(_mm512_set1_epi8(1)));
+  return sum;
+}
+
 /// Rows 32 · half to 32 · half + 31 of two lines, 16 inputs; word r has row r's byte of line a, then its byte of line
 /// b.
 EDGEQ_INLINE __m512i pair_lines(__m512i a, __m512i b, int half) {
@@ -52,12 +58,17 @@ void order_rows(float* sums) {
 /// Looks up one block for kTokens tokens, in kPlanes planes and kHalves halves of the rows at once; kWide: entries of
 /// 16 bits.
 template <int kTokens, int kPlanes, int kHalves, bool kWide> struct Lookup {
-  static constexpr int kSums = kPlanes * kHalves * 2 * kTokens;
+  static constexpr int kRows = kHalves * 2 * kTokens, kSums = kPlanes * kRows;
   __m512i low[kSums]; // sums of low bytes: [plane][half][part][token]
   __m512i high[kSums];
+  __m512 weighted[kRows]; // sums of entries times coefficients, over planes: [half][part][token]
   const BlockTables& tables;
 
-  EDGEQ_MEMBER explicit Lookup(const BlockTables& block_tables) : tables(block_tables) {}
+  EDGEQ_MEMBER explicit Lookup(const BlockTables& block_tables) : tables(block_tables) {
+    EDGEQ_UNROLL
+    for (__m512& sum : weighted)
+      sum = _mm512_setzero_ps();
+  }
 
   EDGEQ_MEMBER void clear(std::size_t runs) {
     const __m512i bias = _mm512_set1_epi32(-static_cast<int>(runs) * (kWide ? 32768 : 128));
@@ -69,32 +80,32 @@ template <int kTokens, int kPlanes, int kHalves, bool kWide> struct Lookup {
   }
 
   EDGEQ_MEMBER void add_entries(int sum, __m512i index, const std::uint8_t* entries) {
-    const __m512i ones = _mm512_set1_epi8(1);
     EDGEQ_UNROLL
     for (int t = 0; t < kTokens; ++t) {
       const std::uint8_t* table = entries + static_cast<std::size_t>(t) * tables.entry_stride;
-      low[sum + t] = _mm512_dpbusd_epi32(low[sum + t], _mm512_permutexvar_epi8(index, load(table)), ones);
+      low[sum + t] = add_bytes(low[sum + t], _mm512_permutexvar_epi8(index, load(table)));
       if (kWide)
-        high[sum + t] = _mm512_dpbusd_epi32(high[sum + t], _mm512_permutexvar_epi8(index, load(table + 64)), ones);
+        high[sum + t] = add_bytes(high[sum + t], _mm512_permutexvar_epi8(index, load(table + 64)));
     }
   }
 
   /// Sums the entries that the planes select; `stride` bytes lie between the lines of a plane.
-  EDGEQ_MEMBER void sum_planes(const std::uint8_t* line, std::size_t stride, std::size_t inputs, int first_half) {
+  EDGEQ_MEMBER void sum_planes(const std::uint8_t* line, std::size_t stride, std::size_t inputs, int first_half,
+                               bool prefetch) {
+    // All planes are read in the order of memory; the lines of a single plane are not, so fetch those of the next
+    // block.
+    const std::size_t distance = kTokens == 1 ? 2048 : inputs / kBcqRun * stride, ahead = prefetch ? distance : 0;
     clear(inputs / 4);
     const std::uint8_t* entries = tables.entries;
     for (std::size_t k = 0; k < inputs; k += 16, line += 2 * stride, entries += kWide ? 128 : 64) {
       EDGEQ_UNROLL
       for (int p = 0; p < kPlanes; ++p) {
         const __m512i a = load(line + 64 * p), b = load(line + stride + 64 * p);
-        if (kTokens > 1) { // the lines of a plane do not follow each other: fetch those of the next block
-          _mm_prefetch(reinterpret_cast<const char*>(line + inputs / kBcqRun * stride), _MM_HINT_T0);
-          _mm_prefetch(reinterpret_cast<const char*>(line + (inputs / kBcqRun + 1) * stride), _MM_HINT_T0);
-        }
+        _mm_prefetch(reinterpret_cast<const char*>(line + ahead + 64 * p), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(line + ahead + stride + 64 * p), _MM_HINT_T0);
         EDGEQ_UNROLL
         for (int i = 0; i < 2 * kHalves; ++i)
-          add_entries((p * kHalves * 2 + i) * kTokens, table_indices(pair_lines(a, b, first_half + i / 2), i % 2),
-                      entries);
+          add_entries(p * kRows + i * kTokens, table_indices(pair_lines(a, b, first_half + i / 2), i % 2), entries);
       }
     }
   }
@@ -103,50 +114,53 @@ template <int kTokens, int kPlanes, int kHalves, bool kWide> struct Lookup {
     return _mm512_cvtepi32_ps(kWide ? _mm512_add_epi32(low[sum], _mm512_slli_epi32(high[sum], 8)) : low[sum]);
   }
 
-  /// sums += coefficients · (scale · sums of the planes).
-  EDGEQ_MEMBER void add_planes(float* sums, const std::uint8_t* coefficients) const {
+  /// weighted += coefficients · sums of the planes.
+  EDGEQ_MEMBER void add_planes(const std::uint8_t* coefficients) {
     EDGEQ_UNROLL
-    for (int p = 0; p < kPlanes; ++p)
-      add(sums, coefficients + 2 * kBcqTileRows * p, [&](int half, int part, int t, const LutBlock& block) {
-        return _mm512_mul_ps(value(((p * kHalves + half) * 2 + part) * kTokens + t), _mm512_set1_ps(block.scale));
-      });
+    for (int i = 0; i < kPlanes * kHalves; ++i) {
+      const int p = i / kHalves, half = i % kHalves;
+      const Halfs factors = load_halfs(coefficients + 2 * kBcqTileRows * p + 64 * half);
+      EDGEQ_UNROLL
+      for (int j = 0; j < 2 * kTokens; ++j) {
+        __m512& sum = weighted[half * 2 * kTokens + j];
+        sum = _mm512_fmadd_ps(factors.part[j / kTokens], value(p * kRows + half * 2 * kTokens + j), sum);
+      }
+    }
   }
 
-  /// sums += offsets · sum of the activations.
-  EDGEQ_MEMBER void add_offsets(float* sums, const std::uint8_t* offsets) const {
-    add(sums, offsets, [](int, int, int, const LutBlock& block) { return _mm512_set1_ps(block.sum); });
-  }
-
-  template <class Term> EDGEQ_MEMBER void add(float* sums, const std::uint8_t* halfs, const Term& term) const {
+  /// sums += scale · weighted, += offsets · sum of the activations.
+  EDGEQ_MEMBER void add_to(float* sums, const std::uint8_t* offsets) const {
     EDGEQ_UNROLL
     for (int half = 0; half < kHalves; ++half) {
-      const Halfs factors = load_halfs(halfs + 64 * half);
+      const Halfs factors = load_halfs(offsets + 64 * half);
       EDGEQ_UNROLL
-      for (int i = 0; i < 2 * kTokens; ++i) {
-        const int part = i / kTokens, t = i % kTokens;
+      for (int j = 0; j < 2 * kTokens; ++j) {
+        const int part = j / kTokens, t = j % kTokens;
         const LutBlock& block = tables.blocks[static_cast<std::size_t>(t) * tables.block_stride];
-        float* sum = sums + 64 * t + 32 * half + 16 * part;
-        _mm512_storeu_ps(sum, _mm512_fmadd_ps(factors.part[part], term(half, part, t, block), _mm512_loadu_ps(sum)));
+        float* place = sums + 64 * t + 32 * half + 16 * part;
+        const __m512 sum =
+            _mm512_fmadd_ps(_mm512_set1_ps(block.scale), weighted[half * 2 * kTokens + j], _mm512_loadu_ps(place));
+        _mm512_storeu_ps(place, _mm512_fmadd_ps(factors.part[part], _mm512_set1_ps(block.sum), sum));
       }
     }
   }
 };
 
 template <int kTokens, int kPlanes, int kHalves, bool kWide>
-void look_up(std::size_t planes, const BcqBlock& block, const std::uint8_t* tile, const BlockTables& tables,
-             float* sums) {
+void look_up(std::size_t planes, bool prefetch, const BcqBlock& block, const std::uint8_t* tile,
+             const BlockTables& tables, float* sums) {
   for (int half = 0; half < 2; half += kHalves, sums += 32) {
     const std::uint8_t* coefficients = tile + block.coefficients + 64 * half;
     Lookup<kTokens, kPlanes, kHalves, kWide> lookup(tables);
     for (std::size_t p = 0; p < planes; p += kPlanes, coefficients += 2 * kBcqTileRows * kPlanes) {
-      lookup.sum_planes(tile + block.lines + p * kBcqTileRows, planes * kBcqTileRows, block.size, half);
-      lookup.add_planes(sums, coefficients);
+      lookup.sum_planes(tile + block.lines + p * kBcqTileRows, planes * kBcqTileRows, block.size, half, prefetch);
+      lookup.add_planes(coefficients);
     }
-    lookup.add_offsets(sums, coefficients);
+    lookup.add_to(sums, coefficients);
   }
 }
 
-using LookUp = void (*)(std::size_t, const BcqBlock&, const std::uint8_t*, const BlockTables&, float*);
+using LookUp = void (*)(std::size_t, bool, const BcqBlock&, const std::uint8_t*, const BlockTables&, float*);
 
 // The sums fit into 16 of the 32 registers. One token reads all planes at once, that is, in the order of memory.
 constexpr LookUp kOneNarrow[] = {look_up<1, 1, 2, false>, look_up<1, 2, 2, false>, look_up<1, 3, 2, false>,
@@ -174,7 +188,7 @@ template <std::size_t kTokens> void matmul(const MatmulLut& product, std::size_t
   matmul_lut_tiles<kTokens>(
       product, first_tile, last_tile,
       [&](std::size_t tokens, const BcqBlock& block, const std::uint8_t* tile, const BlockTables& tables, float* sums) {
-        choose(product.table_bits, planes, tokens)(planes, block, tile, tables, sums);
+        choose(product.table_bits, planes, tokens)(planes, product.prefetch, block, tile, tables, sums);
       },
       [](float* sums, std::size_t tokens) {
         for (std::size_t t = 0; t < tokens; ++t)

@@ -10,7 +10,7 @@ namespace {
 // Least work of a task: about 20 µs, ten times what handing it to another thread costs.
 constexpr double kLeastPackedBytes = 256 * 1024;     // one token: the weights' bytes
 constexpr double kLeastProducts = 4.0 * 1024 * 1024; // many tokens: multiplications
-constexpr double kLeastActivations = 16 * 1024;      // tables: activations
+constexpr double kLeastActivations = 16 * 1024;      // tables, panels: activations
 
 constexpr std::size_t kTableBytes = std::size_t{1}
                                     << 20; // of the tokens of a pass: they stay in the second-level cache
@@ -58,14 +58,22 @@ void LutGemm::look_up(const ort::KernelContext& context, const Part& part) const
                  kernels_.build_lut(part.x + t * inputs.k, inputs, table_bits_, entries + t * bytes,
                                     block_values + t * blocks);
              });
-  const kernels::MatmulLut product{layout_,      weights_,    table_bits_, entries,
-                                   block_values, part.tokens, part.bias,   part.y};
+  const kernels::MatmulLut product{layout_,     weights_,  table_bits_, entries,          block_values,
+                                   part.tokens, part.bias, part.y,      kernels_.prefetch};
   for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
              [&](std::size_t first, std::size_t last) { kernels_.matmul_lut(product, first, last); });
 }
 
 void LutGemm::multiply(const ort::KernelContext& context, const Part& part) const {
-  const kernels::MatmulBcq product{layout_, weights_, part.x, part.tokens, part.bias, part.y};
+  const std::size_t k = layout_.inputs.k, panel_tokens = kernels_.panel_tokens;
+  const std::size_t panels = (part.tokens + panel_tokens - 1) / panel_tokens;
+  Scratch scratch(Scratch::padded<float>(part.tokens * k));
+  auto* x = scratch.take<float>(part.tokens * k);
+  for_chunks(context, panels, chunk_count(panels, static_cast<double>(panel_tokens * k), kLeastActivations),
+             [&](std::size_t first, std::size_t last) {
+               kernels::pack_panels(part.x, k, part.tokens, panel_tokens, first, last, x);
+             });
+  const kernels::MatmulBcq product{layout_, weights_, x, part.tokens, part.bias, part.y};
   for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
              [&](std::size_t first, std::size_t last) { kernels_.matmul_bcq(product, first, last); });
 }

@@ -18,14 +18,18 @@ void check_products(const BcqCase& c, std::size_t tokens, Random& random) {
   std::normal_distribution<float> normal;
   const BcqWeight weight(c, random);
   const BcqValues exact(c, weight);
-  GuardedBuffer<float> x(tokens * c.k), bias(c.n), y(tokens * c.n);
+  GuardedBuffer<float> x(tokens * c.k), packed(tokens * c.k), bias(c.n), y(tokens * c.n);
   for (float& value : x)
     value = normal(random);
   for (float& value : bias)
     value = normal(random);
   for (const kernels::Isa isa : kernels::available_isas()) {
     std::fill(y.begin(), y.end(), 0.0F);
-    const kernels::MatmulBcq product{c.layout(), weight.packed(), x.data(), tokens, bias.data(), y.data()};
+    const std::size_t panel_tokens = kernels::lut_gemm_kernels(isa).panel_tokens,
+                      panels = (tokens - 1) / panel_tokens + 1;
+    kernels::pack_panels(x.data(), c.k, tokens, panel_tokens, 0, panels / 2, packed.data());
+    kernels::pack_panels(x.data(), c.k, tokens, panel_tokens, panels / 2, panels, packed.data());
+    const kernels::MatmulBcq product{c.layout(), weight.packed(), packed.data(), tokens, bias.data(), y.data()};
     const std::size_t tiles = c.layout().tiles();
     kernels::lut_gemm_kernels(isa).matmul_bcq(product, tiles / 2, tiles);
     kernels::lut_gemm_kernels(isa).matmul_bcq(product, 0, tiles / 2);

@@ -33,7 +33,8 @@ struct Problem {
     const LutTables tables(kernels::lut_gemm_kernels(isa), x.data(), tokens, layout.inputs, table_bits);
     std::fill(y.begin(), y.end(), -77.0F);
     const kernels::MatmulLut product{
-        layout, weight.packed(), table_bits, tables.entries().data(), tables.blocks().data(), tokens, y_bias, y.data()};
+        layout, weight.packed(), table_bits, tables.entries().data(), tables.blocks().data(), tokens,
+        y_bias, y.data(),        split != 0};
     kernels::lut_gemm_kernels(isa).matmul_lut(product, 0, split);
     kernels::lut_gemm_kernels(isa).matmul_lut(product, split, layout.tiles());
   }

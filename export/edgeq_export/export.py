@@ -99,7 +99,7 @@ def _is_decoder(config: dict[str, Any]) -> bool:
 
 def _generation_document(quantized: QuantizedModel, graph: ir.Model) -> dict[str, bytes]:
     generation = read_generation(quantized.checkpoint.directory)
-    return {GENAI_CONFIG_NAME: json_document(decoder_document(graph, quantized.config, generation))}
+    return {GENAI_CONFIG_NAME: json_document(decoder_document(graph, quantized.config.to_dict(), generation))}
 
 
 def _describe_source(quantized: QuantizedModel) -> Source:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from edgeq.bundle.manifest import Manifest, Source
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
-from edgeq_export.bundle_writer import BundleContents, json_document, uses_edgeq_operators, write_bundle
+from edgeq_export.bundle_writer import BundleContents, json_document, write_bundle
 from edgeq_export.companions import companion_files
+from edgeq_export.generation import decoder_document, read_generation, read_object
+from edgeq_export.interface import kind_of
 from edgeq_export.output_directory import check_output
 from edgeq_export.passes import check
 from edgeq_export.portable import check_plan, make_portable, portable_record
-from edgeq_export.rewrite.genai import genai_config
-from edgeq_export.rewrite.interface import cache_of, kind_of
 from edgeq_export.rewrite.load import load_onnx, tensors_of
 from edgeq_export.rewrite.planning import GraphPlan, Kept, plan_graph
 from edgeq_export.rewrite.quantize import prepare, quantize_model
@@ -62,7 +61,7 @@ def export_onnx_file(
     if portable:
         check_plan(plan)
     model = load_onnx(path)
-    config = _read_json(path.parent / "config.json")
+    config = read_object(path.parent / "config.json")
     kind = kind_of(model, has_config=bool(config))
     source = _describe_source(model, path, config)
     result = _quantize(model, plan, path, progress)
@@ -135,18 +134,4 @@ def _describe_source(model: ir.Model, path: Path, config: dict[str, Any]) -> Sou
 
 
 def _genai_document(model: ir.Model, config: dict[str, Any], directory: Path) -> dict[str, bytes]:
-    generation = _read_json(directory / "generation_config.json")
-    library = uses_edgeq_operators(model)
-    return {GENAI_CONFIG_NAME: json_document(genai_config(model, cache_of(model), config, generation, library=library))}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The file's object; empty if there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EdgeqError(f"cannot read JSON ({error})", file=path) from error
-    check(isinstance(value, dict), "wrong JSON", file=path, found=type(value).__name__, wanted="an object")
-    return dict(value)
+    return {GENAI_CONFIG_NAME: json_document(decoder_document(model, config, read_generation(directory)))}

@@ -39,6 +39,5 @@ EXTRAS = {
         "running bundles in optimum", "pip install 'edgeq[optimum]'", ("optimum", "optimum-onnx", "requests")
     ),
     "genai": Part("running bundles in onnxruntime-genai", "pip install 'edgeq[genai]'", ("onnxruntime-genai",)),
-    "ssh": Part("reaching boards over ssh", "pip install 'edgeq[ssh]'", ("fabric",)),
     "report": Part("reports with plots", "pip install 'edgeq[report]'", ("plotly",)),
 }

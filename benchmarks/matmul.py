@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""edgeq's matrix products beside ONNX Runtime's own: DintGemm, LutGemm, MatMulNBits (accuracy level 4), float32 MatMul.
+"""edgeq's matrix products beside ONNX Runtime's own: DintGemm, LutGemm, MatMulNBits, float32 MatMul.
 
 Each operator multiplies through a chain of layers, K -> N -> K ..., whose weights together exceed the caches and lie in
 a memory-mapped file. All operators run in turn in one process, several rounds; a figure is the median over the rounds.
-`ratio` is the time of MatMulNBits at the same bits and group size (at 4 bits for 3-bit weights) divided by the
-operator's. With one thread, time is the processor time of that thread, so that other load disturbs less.
+`ratio` is the time of MatMulNBits at the same bits, group size and precision (at 4 bits where it has no such weights)
+divided by the operator's. Precision `int8` means int8 activations, 8-bit tables and accuracy level 4; `float` means
+float activations, 16-bit tables and accuracy level 0. With one thread, time is the processor time of that thread, so
+that other load disturbs less.
 
     python benchmarks/matmul.py --tokens 1,128 --bits 4 --threads 1
 """
@@ -39,6 +41,7 @@ class Case:
     operator: str
     bits: int
     group_size: int
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,15 @@ def weights_of(layer: Layer, case: Case, rng: np.random.Generator) -> list[Array
 def node_of(layer: Layer, case: Case, index: int, names: list[str]) -> onnx.NodeProto:
     """The node of one layer."""
     attributes: dict[str, int] = {}
+    int8 = case.precision == "int8"
     if case.operator != "MatMul":
         attributes = {"K": layer.K, "N": layer.N, "bits": case.bits}
     if case.operator == "DintGemm":
-        attributes |= {"group_size": case.group_size, "has_zero_point": 0, "activation_bits": 8}
+        attributes |= {"group_size": case.group_size, "has_zero_point": 0, "activation_bits": 8 if int8 else 32}
     elif case.operator == "LutGemm":
-        attributes |= {"group_size": case.group_size, "table_bits": 8}
+        attributes |= {"group_size": case.group_size, "table_bits": 8 if int8 else 16}
     elif case.operator == "MatMulNBits":
-        attributes |= {"block_size": case.group_size, "accuracy_level": 4}
+        attributes |= {"block_size": case.group_size, "accuracy_level": 4 if int8 else 0}
     domain = {"MatMul": "", "MatMulNBits": "com.microsoft"}.get(case.operator, "com.edgeq")
     return helper.make_node(case.operator, [f"h{index}", *names], [f"h{index + 1}"], domain=domain, **attributes)
 
@@ -153,27 +157,38 @@ def measure(sessions: Sessions, tokens: int, K: int, rounds: int, threads: int) 
     return {case: statistics.median(values) for case, values in times.items()}
 
 
-def cases_of(bits: list[int], groups: list[int], operators: list[str]) -> list[Case]:
-    """All rows: MatMulNBits has no 3-bit weights, LutGemm none of 8 bits."""
-    cases = [Case("MatMul", 32, 0)] if "MatMul" in operators else []
-    for operator in operators:
-        for bit in bits:
-            if operator == "MatMul" or (operator == "MatMulNBits" and bit == 3) or (operator == "LutGemm" and bit == 8):
-                continue
-            cases += [Case(operator, bit, group) for group in groups]
-    return cases
+def has_weights(operator: str, bits: int, precision: str) -> bool:
+    """Whether an operator has a kernel for these weights."""
+    if operator == "LutGemm":
+        return bits <= 4
+    # At accuracy level 0, MatMulNBits unpacks 2- and 8-bit weights in every call, 100 times as slow as it multiplies.
+    return operator != "MatMulNBits" or bits in ((2, 4, 8) if precision == "int8" else (4,))
+
+
+def cases_of(bits: list[int], groups: list[int], precisions: list[str], operators: list[str]) -> list[Case]:
+    """All rows of a table."""
+    cases = [Case("MatMul", 32, 0, "float")] if "MatMul" in operators else []
+    return cases + [
+        Case(operator, bit, group, precision)
+        for operator in operators
+        for precision in precisions
+        for bit in bits
+        for group in groups
+        if operator != "MatMul" and has_weights(operator, bit, precision)
+    ]
 
 
 def print_rows(times: dict[Case, float], tokens: int, threads: int, K: int, N: int) -> None:
     """The rows of one shape, number of tokens and of threads."""
     for case, milliseconds in times.items():
-        reference = times.get(Case("MatMulNBits", 4 if case.bits == 3 else case.bits, case.group_size))
+        bits = case.bits if has_weights("MatMulNBits", case.bits, case.precision) else 4
+        reference = times.get(Case("MatMulNBits", bits, case.group_size, case.precision))
         ratio = f"{reference / milliseconds:.2f}" if reference else "-"
         rate = 2e-6 * tokens * K * N / milliseconds
         size = f"{K}x{N}"
         print(
-            f"| {size} | {tokens} | {threads} | {case.operator} | {case.bits} | {case.group_size} | {milliseconds:.3f} "
-            f"| {rate:.0f} | {ratio} |",
+            f"| {size} | {tokens} | {threads} | {case.operator} | {case.precision} | {case.bits} | {case.group_size} "
+            f"| {milliseconds:.3f} | {rate:.0f} | {ratio} |",
             flush=True,
         )
 
@@ -188,6 +203,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=numbers, default=[1, 16, 128])
     parser.add_argument("--bits", type=numbers, default=[2, 3, 4, 8])
     parser.add_argument("--groups", type=numbers, default=[32, 128], help="weights per scale")
+    parser.add_argument("--precisions", type=lambda text: text.split(","), default=["int8", "float"])
     parser.add_argument("--threads", type=numbers, default=[1, 2])
     parser.add_argument("--operators", type=lambda text: text.split(","), default=list(OPERATORS))
     parser.add_argument("--megabytes", type=int, default=128, help="least weight of a chain")
@@ -199,13 +215,13 @@ def main() -> None:
     options = arguments()
     isa = edgeq_ops.instruction_sets().selected
     print(f"ONNX Runtime {ort.__version__}, edgeq kernels: {isa}; median of {options.rounds} interleaved rounds")
-    print("| KxN | tokens | threads | operator | bits | group | ms per layer | GFLOP/s | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| KxN | tokens | threads | operator | precision | bits | group | ms per layer | GFLOP/s | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for shape in options.shapes.split(","):
         K, N = numbers(shape.replace("x", ","))
         with tempfile.TemporaryDirectory() as directory:
             chains = {}
-            for index, case in enumerate(cases_of(options.bits, options.groups, options.operators)):
+            for index, case in enumerate(cases_of(options.bits, options.groups, options.precisions, options.operators)):
                 layers = chain(K, N, case.bits, options.megabytes)
                 path = Path(directory) / f"{index}.onnx"
                 write_model(path, case, layers)

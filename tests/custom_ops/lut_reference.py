@@ -43,7 +43,7 @@ def look_up(form: BcqFormat, tensor: BcqTensor, x: Floats, table_bits: int) -> D
             block = slice(start, min(start + 128, group_end))
             entries, scale = _tables(x[:, block], table_bits)
             for plane in range(form.bits):
-                selected = _select(entries, (codes[:, block] >> plane) & 1)
+                selected = _select(entries, codes[:, block] >> plane & np.uint8(1))
                 y += selected * scale * tensor.coefficients[:, group, plane].astype(np.float64)
             y += x[:, block].astype(np.float64).sum(axis=1, keepdims=True) * tensor.offsets[:, group].astype(np.float64)
     return y
@@ -60,14 +60,16 @@ def _tables(x: Floats, table_bits: int) -> tuple[Doubles, Doubles]:
     return np.rint(sums * factor[:, None, None]).astype(np.float64), (largest / limit).astype(np.float64)[:, None]
 
 
-def _select(entries: Doubles, bits: NDArray[np.uint8]) -> Doubles:
+def _select(entries: Doubles, bits: NDArray[Any]) -> Doubles:
     """Sums over the runs of the entries that ``bits`` ``[N, inputs]`` select: ``[tokens, N]``."""
     nibbles = (bits.reshape(len(bits), -1, 4) << np.arange(4)).sum(axis=2)
-    return sum(entries[:, run, nibbles[:, run]] for run in range(nibbles.shape[1]))  # type: ignore[return-value]
+    runs = range(nibbles.shape[1])
+    total: Doubles = np.sum([entries[:, run, nibbles[:, run]] for run in runs], axis=0)
+    return total
 
 
 def magnitude(form: BcqFormat, tensor: BcqTensor, x: Floats, bias: Floats | None = None) -> Doubles:
     """Sum of the magnitudes of all terms, ``[tokens, N]``: what float32 rounding is relative to."""
     parts = np.abs(tensor.coefficients.astype(np.float64)).sum(axis=2) + np.abs(tensor.offsets.astype(np.float64))
-    total = np.abs(x.astype(np.float64)) @ layout.expand_groups(parts, x.shape[1], form.group_size).T
+    total: Doubles = np.abs(x.astype(np.float64)) @ layout.expand_groups(parts, x.shape[1], form.group_size).T
     return total if bias is None else total + np.abs(bias)

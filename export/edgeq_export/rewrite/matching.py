@@ -202,6 +202,7 @@ def _with_added_bias(use: Use) -> Use:
 
 
 def _are_ids(value: ir.Value | None) -> bool:
+    """Whether indices are ids that a caller gives: never negative, which QuantGather, unlike Gather, refuses."""
     while value is not None and not value.is_graph_input():
         node = value.producer()
         if node is None or node.op_type not in _RELAYS:

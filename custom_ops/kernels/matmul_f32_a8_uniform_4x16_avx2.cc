@@ -59,6 +59,12 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
   // What the codes that the multiplication sees lack: they are centred for bytes, not centred otherwise.
   static constexpr int kOffset = Bits == 8 ? (ZeroPoint ? 128 : 0) : (ZeroPoint ? 0 : -(1 << (Bits - 1)));
 
+  /// The row block's lines of one run of inputs: every other chunk.
+  EDGEQ_MEMBER static void prefetch_run(const std::uint8_t* lines) {
+    constexpr std::size_t kChunk = UniformFields<Bits>::kChunkBytes;
+    EDGEQ_UNROLL for (std::size_t i = 0; i < 4 * Bits * kRun; i += 2 * kChunk) prefetch_stream(lines + i, kChunk);
+  }
+
   /// Adds the products of `count` inputs to 16 rows of y, [tokens][32]. `trailer` points at the rows' scales.
   EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
                                      const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
@@ -66,6 +72,8 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
     Sums<Tokens> acc;
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) acc[t][0] = acc[t][1] = _mm256_set1_epi32(kOffset * sums[t]);
     for (std::size_t k = 0; k < count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
+      if (Tokens == 1)
+        prefetch_run(lines);
       if constexpr (Bits == 8)
         multiply_bytes<Tokens>(lines, x, acc);
       else

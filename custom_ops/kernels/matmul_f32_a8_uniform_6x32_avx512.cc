@@ -57,6 +57,8 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
       EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][0][c] = acc[t][1][c] = _mm512_setzero_si512();
     }
     for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
+      if (Tokens == 1)
+        prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
         const __m512i upper = decode<Bits>(codes, f, tables),
                       lower = decode<Bits>(codes + Fields::kChunkBytes, f, tables);

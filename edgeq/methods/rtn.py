@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,13 +32,18 @@ class _Grid:
     top: int
 
     def codes(self, groups: Tensor) -> Tensor:
-        inverse = torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
-        return (groups * inverse).round_().add_(self.zero_point).clamp_(0, self.top)
+        return self._steps(groups).round_().add_(self.zero_point).clamp_(0, self.top)
 
     def error(self, groups: Tensor, clip: Clip) -> Tensor:
-        difference = self.codes(groups).sub_(self.zero_point).mul_(self.scale).sub_(groups)
-        power = difference.square() if clip == "mse" else difference.abs_().pow_(3)
-        return power.sum(1, keepdim=True)
+        """Sum of the squared or cubic errors of each group."""
+        steps = self._steps(groups)
+        levels = steps.round().add_(self.zero_point).clamp_(0, self.top).sub_(self.zero_point)
+        order = 2 if clip == "mse" else 3
+        error = levels.sub_(steps).abs_().pow_(order).sum(1, keepdim=True) * self.scale.abs() ** order
+        return torch.where(self.scale == 0, torch.inf, error)
+
+    def _steps(self, groups: Tensor) -> Tensor:
+        return groups * torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
 
 
 def quantize(weight: Tensor, fmt: Format, clip: Clip = "l3") -> QuantizedTensor:
@@ -65,14 +73,30 @@ def _quantize_uniform(weight: Tensor, fmt: UniformFormat, clip: Clip) -> Uniform
     scales = torch.empty(rows, groups, dtype=torch.float16)
     zeros = torch.empty(rows, groups, dtype=torch.uint8)
     step = max(1, CHUNK // columns)
-    for first in range(0, rows, step):
+
+    def quantize_rows(first: int) -> None:
         part = slice(first, first + step)
         padded = _pad_columns(weight[part].float(), groups * group_size).reshape(-1, group_size)
         grid = _best_grid(padded, fmt, clip)
         codes[part] = grid.codes(padded).reshape(-1, groups * group_size)[:, :columns].to(torch.uint8)
         scales[part] = grid.scale.reshape(-1, groups).half()
         zeros[part] = grid.zero_point.reshape(-1, groups).to(torch.uint8)
+
+    with _worker_pool() as pool:
+        list(pool.map(quantize_rows, range(0, rows, step)))
     return UniformTensor(codes.numpy(), scales.numpy(), None if fmt.symmetric else zeros.numpy())
+
+
+@contextmanager
+def _worker_pool() -> Iterator[ThreadPoolExecutor]:
+    """As many workers as PyTorch has threads, one thread in each: chunks are too small to be worth splitting."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _quantize_bcq(weight: Tensor, fmt: BcqFormat, clip: Clip) -> BcqTensor:

@@ -7,7 +7,7 @@
 
 Every engine lives in a process of its own and runs one repetition when asked; the engines take turns, so that a busy
 moment of the machine hits all of them. Medians are compared; a ratio above 1 means that edgeq is faster. All engines
-get the same token ids.
+get the same token ids. On a busy machine the processor time per token (one thread) says more than the clock.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def serve(job: Job, genai: bool, pipe: Connection) -> None:
     warm_up(model, job.test, tokens)
     pipe.send((seconds, loaded.anonymous - before.anonymous))
     while pipe.recv():
-        pipe.send(repetition(model, job.test, tokens))
+        used = time.process_time()
+        pipe.send((repetition(model, job.test, tokens), time.process_time() - used))
     pipe.send(read_memory().anonymous)
 
 
@@ -59,6 +60,7 @@ class Engine:
     job: Job
     genai: bool
     samples: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)
     load_seconds: float = 0.0
     load_anonymous: int = 0
     final_anonymous: int = 0
@@ -72,9 +74,11 @@ class Engine:
         self.load_seconds, self.load_anonymous = self._pipe.recv()
 
     def repeat(self) -> None:
-        """One repetition; its tokens per second become a sample."""
+        """One repetition; its tokens per second and its processor time become samples."""
         self._pipe.send(True)
-        self.samples.append(self.job.test.work * 1e9 / self._pipe.recv())
+        nanoseconds, processor_seconds = self._pipe.recv()
+        self.samples.append(self.job.test.work * 1e9 / nanoseconds)
+        self.processor_seconds.append(processor_seconds)
 
     def stop(self) -> None:
         """Ends the process."""
@@ -86,6 +90,11 @@ class Engine:
     def median(self) -> float:
         """Tokens per second."""
         return statistics.median(self.samples)
+
+    @property
+    def processor_milliseconds(self) -> float:
+        """Processor time per token: the filling to a depth included, waiting for a busy processor not."""
+        return 1000 * statistics.median(self.processor_seconds) / self.job.test.work
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[list[Engine]]:
@@ -122,6 +131,7 @@ def rows(engines: list[Engine]) -> Iterator[list[str]]:
             f"{engine.median:.2f}",
             spread,
             "" if engine is first else f"{first.median / engine.median:.2f}",
+            f"{engine.processor_milliseconds:.2f}",
             f"{engine.load_seconds:.2f}",
             f"{engine.load_anonymous / MIB:.0f}",
             f"{engine.final_anonymous / MIB:.0f}",
@@ -145,7 +155,18 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments, conditions = parse_arguments(), read_conditions()
     groups = list(measure(arguments))
-    headers = ["model", "test", "threads", "t/s", "range", "edgeq/this", "load s", "load anon MiB", "final anon MiB"]
+    headers = [
+        "model",
+        "test",
+        "threads",
+        "t/s",
+        "range",
+        "edgeq/this",
+        "CPU ms/token",
+        "load s",
+        "load anon MiB",
+        "final anon MiB",
+    ]
     print(aligned_table(headers, [row for engines in groups for row in rows(engines)]), end="")
     versions = ", ".join(f"{name} {version}" for name, version in conditions.versions.items())
     print(f"\n{conditions.cpu}, {conditions.processors} processors; load before {conditions.load_average}; {versions}")
@@ -156,6 +177,7 @@ def main() -> None:
                 "test": engine.job.test.name,
                 "threads": engine.job.threads,
                 "samples_ts": engine.samples,
+                "processor_seconds": engine.processor_seconds,
             }
             for engines in groups
             for engine in engines

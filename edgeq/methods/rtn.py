@@ -32,18 +32,18 @@ class _Grid:
     top: int
 
     def codes(self, groups: Tensor) -> Tensor:
-        return self._steps(groups).round_().add_(self.zero_point).clamp_(0, self.top)
+        return (groups * self._inverse()).round_().add_(self.zero_point).clamp_(0, self.top)
 
-    def error(self, groups: Tensor, clip: Clip) -> Tensor:
-        """Sum of the squared or cubic errors of each group."""
-        steps = self._steps(groups)
-        levels = steps.round().add_(self.zero_point).clamp_(0, self.top).sub_(self.zero_point)
+    def error(self, groups: Tensor, clip: Clip, workspace: Tensor) -> Tensor:
+        """Sum of the squared or cubic errors of each group; ``workspace`` is ``[2, groups, group size]``."""
+        steps = torch.mul(groups, self._inverse(), out=workspace[0])
+        levels = torch.round(steps, out=workspace[1]).add_(self.zero_point).clamp_(0, self.top).sub_(self.zero_point)
         order = 2 if clip == "mse" else 3
         error = levels.sub_(steps).abs_().pow_(order).sum(1, keepdim=True) * self.scale.abs() ** order
         return torch.where(self.scale == 0, torch.inf, error)
 
-    def _steps(self, groups: Tensor) -> Tensor:
-        return groups * torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
+    def _inverse(self) -> Tensor:
+        return torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
 
 
 def quantize(weight: Tensor, fmt: Format, clip: Clip = "l3") -> QuantizedTensor:
@@ -119,12 +119,10 @@ def _best_grid(groups: Tensor, fmt: UniformFormat, clip: Clip) -> _Grid:
     if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
         raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
     candidates = [_grid(low * ratio, high * ratio, fmt) for ratio in (RATIOS[:1] if clip == "minmax" else RATIOS)]
-    best, least = candidates[0], None
+    best, least = candidates[0], torch.full_like(low, torch.inf)
+    workspace = groups.new_empty(2, *groups.shape)
     for candidate in candidates if len(candidates) > 1 else []:
-        error = candidate.error(groups, clip)
-        if least is None:
-            least = error
-            continue
+        error = candidate.error(groups, clip, workspace)
         better = error < least
         least = torch.where(better, error, least)
         best = _Grid(

@@ -21,13 +21,13 @@ from typing import Any
 
 import onnx_ir as ir
 import torch
-from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 
 from edgeq_export.architectures import Architecture, find_architecture
 from edgeq_export.attention import Step, group_query_attention, use_step
 from edgeq_export.padding import RowOrder
 from edgeq_export.quiet import quiet_tracing
+from edgeq_export.simplify import simplify
 
 OPSET = 23  # the first with RMSNormalization and RotaryEmbedding
 KEEP = "num_logits_to_keep"
@@ -153,7 +153,7 @@ def _finish(model: ir.Model) -> None:
     for value in list(graph.initializers.values()):
         assert value.name is not None
         value.name = value.name.removeprefix("model.")  # the name in the checkpoint, not that in `FlatDecoder`
-    passes.CommonSubexpressionEliminationPass()(model)
+    simplify(model)
 
 
 def _dependents(value: ir.Value) -> set[ir.Value]:

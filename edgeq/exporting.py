@@ -107,18 +107,27 @@ def export_recipe(recipe: Recipe, output: Path, *, force: bool = False, progress
 
 
 def estimate(recipe: Recipe) -> Estimate:
-    """What `export_recipe` would produce and take, from shapes alone."""
-    from edgeq.quantization.quantize import plan_records
-    from edgeq.quantization.skeleton import build_skeleton
-
-    checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
-    model = build_skeleton(checkpoint)
-    records = plan_records(model, recipe.plan())
+    """What `export_recipe` would produce and take, from shapes alone; errors as in `export`."""
+    records = _plan_layers(recipe)
     weights = [record.rows * record.columns for record in records]
     data = sum(record.size for record in records)
     return Estimate(
         layers=records,
         data_bytes=data,
-        memory_bytes=LIBRARY_BYTES + data + 8 * max(weights),
+        memory_bytes=LIBRARY_BYTES + data + 8 * max(weights, default=0),
         seconds=SECONDS_PER_WEIGHT * sum(weights) + SECONDS_PER_LAYER * len(records),
     )
+
+
+def _plan_layers(recipe: Recipe) -> list[LayerRecord]:
+    import edgeq_export
+
+    plan = recipe.plan()
+    if recipe.model.endswith(".onnx"):
+        return edgeq_export.plan_onnx_file(Path(recipe.model), plan).records
+    from edgeq.quantization.quantize import plan_records
+    from edgeq.quantization.skeleton import build_skeleton
+
+    checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
+    edgeq_export.check_supported(checkpoint, plan, portable=recipe.portable)
+    return plan_records(build_skeleton(checkpoint), plan)

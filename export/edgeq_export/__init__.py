@@ -10,15 +10,16 @@ from edgeq_export.output_directory import check_output
 
 if TYPE_CHECKING:
     from edgeq_export.export import check_supported, export_bundle
-    from edgeq_export.rewrite import export_onnx_file
+    from edgeq_export.rewrite import export_onnx_file, plan_onnx_file
 
-__all__ = ["check_output", "check_supported", "export_bundle", "export_onnx_file"]
+__all__ = ["check_output", "check_supported", "export_bundle", "export_onnx_file", "plan_onnx_file"]
 
 # Imported when they are used: an ONNX file is rewritten without transformers.
 _HOMES = {
     "check_supported": "edgeq_export.export",
     "export_bundle": "edgeq_export.export",
     "export_onnx_file": "edgeq_export.rewrite",
+    "plan_onnx_file": "edgeq_export.rewrite",
 }
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """edgeq: quantize transformers, export them to ONNX with low-bit operators, run and measure them on edge boards.
 
-Nothing heavy is imported before it is used: ``edgeq.load`` brings in ONNX Runtime.
+Nothing heavy is imported before it is used: ``edgeq.load`` brings in ONNX Runtime, ``edgeq.export`` PyTorch.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from edgeq.version import __version__
 
 if TYPE_CHECKING:
+    from edgeq.exporting import export
     from edgeq.runtime.loading import load
 
-_LAZY = {"load": "edgeq.runtime.loading"}
+_LAZY = {"export": "edgeq.exporting", "load": "edgeq.runtime.loading"}
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "export", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -65,7 +65,7 @@ def measure(name: str, options: list[str], output: Path) -> Row:
     """Exports one variant, lets it write, evaluates and profiles it."""
     edgeq("export", MODEL, *options, "-o", output, "--force")
     edgeq(
-        "run", output, "--prompt", PROMPT, "--max-tokens", "60", "--temperature", "0.7", "--top-k", "40", "--seed", "1"
+        "run", output, "--prompt", PROMPT, "--max-new-tokens", "60", "--temperature", "0.7", "--top-k", "40", "--seed", "1"
     )
     evaluation = edgeq("eval", output, "--text", TEXT, "--against", MODEL, "--json", capture=True)
     profile = edgeq(

@@ -104,7 +104,7 @@ def _damage_remove(model: Path) -> None:
 BAD_MODELS = [
     (_damage_remove, "no such model"),
     (_damage_pickle, "no safetensors weights (pickle files can run code when they are read)"),
-    (_damage_architecture, "WarpForCausalLM"),
+    (_damage_architecture, "model_type: unknown architecture, found warp"),
     (_damage_truncate, "truncated safetensors file"),
     (_damage_shape, "wrong shape, found [768, 256], wanted [800, 256]"),
 ]

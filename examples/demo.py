@@ -64,9 +64,8 @@ def edgeq(*arguments: str | Path, capture: bool = False) -> str:
 def measure(name: str, options: list[str], output: Path) -> Row:
     """Exports one variant, lets it write, evaluates and profiles it."""
     edgeq("export", MODEL, *options, "-o", output, "--force")
-    edgeq(
-        "run", output, "--prompt", PROMPT, "--max-new-tokens", "60", "--temperature", "0.7", "--top-k", "40", "--seed", "1"
-    )
+    sampling = ("--max-new-tokens", "60", "--temperature", "0.7", "--top-k", "40", "--seed", "1")
+    edgeq("run", output, "--prompt", PROMPT, *sampling)
     evaluation = edgeq("eval", output, "--text", TEXT, "--against", MODEL, "--json", capture=True)
     profile = edgeq(
         "profile", output, "-p", "512", "-n", "128", "-r", "5", "-t", "1,2", "--format", "json", capture=True

@@ -86,7 +86,8 @@ def tiny_model(name: str) -> Any:
     accepted = AutoConfig.for_model(model_type).to_dict().keys() | {"rope_scaling", "rope_theta", "head_dim"}
     config = AutoConfig.for_model(model_type, **{k: v for k, v in COMMON.items() if k in accepted} | changes)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    loader: Any = AutoModelForCausalLM  # its methods have no types
+    model = loader.from_config(config, attn_implementation="eager").eval()
     for parameter_name, parameter in model.named_parameters():
         spread = 0.1 if parameter.ndim > 1 else 0.2
         center = 1.0 if "norm" in parameter_name or "ln_" in parameter_name else 0.0

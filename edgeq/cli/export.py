@@ -28,7 +28,7 @@ def command(
         int | None, Option(help="Bits per weight: 2, 3, 4 or 8, in groups of 128.", show_default=False)
     ] = None,
     scheme: Annotated[
-        str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32.  [default: w4g128]", show_default=False)
+        str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32. (default: w4g128)", show_default=False)
     ] = None,
     group_size: Annotated[
         int | None,
@@ -36,7 +36,7 @@ def command(
     ] = None,
     vocabulary: Annotated[
         str | None,
-        Option(help="Scheme of token embedding and output head.  [default: 8 bits, same groups]", show_default=False),
+        Option(help="Scheme of token embedding and output head. (default: 8 bits, same groups)", show_default=False),
     ] = None,
     layer: Annotated[
         list[str] | None,
@@ -44,7 +44,7 @@ def command(
     ] = None,
     skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
     clip: Annotated[
-        str | None, Option(help="Range of a group: l3, mse or minmax.  [default: l3]", show_default=False)
+        str | None, Option(help="Range of a group: l3, mse or minmax. (default: l3)", show_default=False)
     ] = None,
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")

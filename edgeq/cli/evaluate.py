@@ -29,17 +29,17 @@ def command(
         ),
     ] = None,
     window: Annotated[
-        int | None, Option(min=2, help="Tokens per window.  [default: the context, at most 512]", show_default=False)
+        int | None, Option(min=2, help="Tokens per window. (default: the context, at most 512)", show_default=False)
     ] = None,
     windows: Annotated[
-        int | None, Option(min=1, help="Windows at most.  [default: the whole text]", show_default=False)
+        int | None, Option(min=1, help="Windows at most. (default: the whole text)", show_default=False)
     ] = None,
     limit: Annotated[
-        int | None, Option(min=1, help="Tokens of the text at most.  [default: all]", show_default=False)
+        int | None, Option(min=1, help="Tokens of the text at most. (default: all)", show_default=False)
     ] = None,
     threads: Annotated[
         int | None,
-        Option("--threads", "-t", min=1, help="Threads.  [default: one per physical core]", show_default=False),
+        Option("--threads", "-t", min=1, help="Threads. (default: one per physical core)", show_default=False),
     ] = None,
     library: Annotated[
         Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)

@@ -29,7 +29,7 @@ def command(
     ] = None,
     max_new_tokens: Annotated[int, Option("--max-new-tokens", "-n", min=1, help="Tokens to generate at most.")] = 256,
     temperature: Annotated[
-        float | None, Option(min=0, help="0: the most likely token.  [default: as the bundle says]", show_default=False)
+        float | None, Option(min=0, help="0: the most likely token. (default: as the bundle says)", show_default=False)
     ] = None,
     top_k: Annotated[
         int | None, Option(min=0, help="Draw from the k most likely tokens; 0: all.", show_default=False)
@@ -48,17 +48,17 @@ def command(
         float | None, Option(help="Above 1: disfavour tokens already seen.", show_default=False)
     ] = None,
     seed: Annotated[
-        int | None, Option(min=0, help="Seed of the sampler.  [default: random]", show_default=False)
+        int | None, Option(min=0, help="Seed of the sampler. (default: random)", show_default=False)
     ] = None,
     stop: Annotated[list[str] | None, Option(help="End at this string; may be repeated.", show_default=False)] = None,
     system: Annotated[str | None, Option(help="System message of a chat.", show_default=False)] = None,
     chat: Annotated[
         bool | None,
-        Option("--chat/--raw", help="Apply the chat template, or not.  [default: if there is one]", show_default=False),
+        Option("--chat/--raw", help="Apply the chat template, or not. (default: if there is one)", show_default=False),
     ] = None,
     threads: Annotated[
         int | None,
-        Option("--threads", "-t", min=1, help="Threads.  [default: one per physical core]", show_default=False),
+        Option("--threads", "-t", min=1, help="Threads. (default: one per physical core)", show_default=False),
     ] = None,
     library: Annotated[
         Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)

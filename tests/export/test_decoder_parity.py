@@ -114,5 +114,5 @@ def test_long_rope_takes_the_short_factors_in_the_original_context(traced: Trace
 @pytest.mark.parametrize("traced", ["llama"], indirect=True)
 def test_heads_stay_side_by_side(traced: Traced) -> None:
     operators = [node.op_type for node in ir.load(traced.path).graph]
-    assert operators.count("Transpose") == 1  # of the rotary angles
+    assert operators.count("Transpose") <= 1  # of the rotary angles, with transformers 4
     assert operators.count("Reshape") == 1  # of num_logits_to_keep

@@ -2,7 +2,8 @@
 """The decoders that can be exported; the one place to add another.
 
 A model belongs here when its attention goes through transformers' attention interface (`ALL_ATTENTION_FUNCTIONS`) and
-its logits agree with PyTorch in ``tests/export/test_decoder_parity.py``.
+its logits agree with PyTorch in ``tests/export/test_decoder_parity.py``: add a tiny configuration of it to
+``tests/export/tiny_models.py`` along with the line here.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def _convert(module: Any) -> LongRope:
         module(torch.zeros(1), torch.tensor([[position]]))
         frequencies.append(module.inv_freq.detach().clone())
     module(torch.zeros(1), torch.tensor([[0]]))
-    return LongRope(*frequencies, limit, float(module.attention_scaling))
+    short, long = frequencies
+    return LongRope(short, long, limit, float(module.attention_scaling))
 
 
 def _original_context(config: Any) -> int:

@@ -14,7 +14,7 @@ an attention bias in place of it cost up to 15 % for prompts after 1500 cached t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import SymInt, Tensor
@@ -73,8 +73,7 @@ def _emit(
     dtype: torch.dtype,
     shape: tuple[int | SymInt, ...],
 ) -> Tensor:
-    node = torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=dtype, shape=shape)
-    return cast(Tensor, node)
+    return torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=dtype, shape=shape)
 
 
 def _vector(value: int) -> Tensor:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import SymInt, Tensor
+from torch import Tensor
 
 LAST = 2**63 - 1  # an end that Slice takes for "up to the end"
 
@@ -37,7 +37,7 @@ class RowOrder:
     seqlens_k: Tensor
 
     @classmethod
-    def of(cls, attention_mask: Tensor, new: int | SymInt) -> RowOrder:
+    def of(cls, attention_mask: Tensor, new: int) -> RowOrder:
         """The order for a mask int64 ``[batch, total]`` of ones and zeros; its last ``new`` columns are new."""
         batch = attention_mask.shape[0]
         size = torch.full((1,), new, dtype=torch.int64)
@@ -61,7 +61,7 @@ class RowOrder:
         return _emit("GatherND", (hidden, places[..., None]), {"batch_dims": 1}, hidden.dtype, (batch, new, width))
 
 
-def _slice(tensor: Tensor, start: Tensor, end: Tensor, shape: tuple[int | SymInt, ...]) -> Tensor:
+def _slice(tensor: Tensor, start: Tensor, end: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Columns ``start`` to ``end``."""
     return _emit("Slice", (tensor, start, end, _vector(1)), {}, tensor.dtype, shape)
 
@@ -71,7 +71,7 @@ def _emit(
     inputs: tuple[Tensor, ...],
     attributes: dict[str, Any],
     dtype: torch.dtype,
-    shape: tuple[int | SymInt, ...],
+    shape: tuple[int, ...],
 ) -> Tensor:
     return torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=dtype, shape=shape)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from edgeq.cli.console import print_json, progress_bars, stdout
+from edgeq.cli.options import Library, Threads, Verify
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -37,14 +38,9 @@ def command(
     limit: Annotated[
         int | None, Option(min=1, help="Tokens of the text at most. (default: all)", show_default=False)
     ] = None,
-    threads: Annotated[
-        int | None,
-        Option("--threads", "-t", min=1, help="Threads. (default: one per physical core)", show_default=False),
-    ] = None,
-    library: Annotated[
-        Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)
-    ] = None,
-    verify: Annotated[bool, Option("--verify/--no-verify", help="Check the hashes of the bundle's files.")] = True,
+    threads: Threads = None,
+    library: Library = None,
+    verify: Verify = True,
     as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Evaluate a bundle: perplexity on a text, or similarity of sentences.

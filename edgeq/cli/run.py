@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from edgeq.cli.console import print_json
+from edgeq.cli.options import Library, Threads, Verify
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -56,14 +57,9 @@ def command(
         bool | None,
         Option("--chat/--raw", help="Apply the chat template, or not. (default: if there is one)", show_default=False),
     ] = None,
-    threads: Annotated[
-        int | None,
-        Option("--threads", "-t", min=1, help="Threads. (default: one per physical core)", show_default=False),
-    ] = None,
-    library: Annotated[
-        Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)
-    ] = None,
-    verify: Annotated[bool, Option("--verify/--no-verify", help="Check the hashes of the bundle's files.")] = True,
+    threads: Threads = None,
+    library: Library = None,
+    verify: Verify = True,
     as_json: Annotated[bool, Option("--json", help="Print text, tokens and timings as JSON.")] = False,
 ) -> None:
     """Generate text: continue a prompt, or chat when there is none."""

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgeq.cli.run import statistics
+from edgeq.cli.statistics import statistics
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:

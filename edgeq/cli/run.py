@@ -9,10 +9,10 @@ from typer import Argument, Option
 
 from edgeq.cli.console import print_json
 from edgeq.cli.options import Library, Threads, Verify
+from edgeq.cli.statistics import statistics
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
-    from edgeq.runtime.generation import Generation
     from edgeq.runtime.model import Model, Prompt
     from edgeq.runtime.options import GenerateOptions
 
@@ -89,22 +89,6 @@ def command(
         print_json({**generation.to_dict(), "load_seconds": model.load_seconds})
     else:
         _stream(model, _as_prompt(text, system, templated), options)
-
-
-def statistics(generation: "Generation", load_seconds: float) -> str:
-    """One line: how many tokens, how fast."""
-    timings = generation.timings
-    seed = f"; seed {generation.seed}" if generation.sampling.temperature else ""
-    return (
-        f"prompt {timings.prompt_tokens} tokens, {_rate(timings.prompt_rate)}; "
-        f"generated {timings.generated_tokens} tokens, {_rate(timings.decode_rate)}; "
-        f"first token after {timings.time_to_first_token * 1000:.0f} ms; loaded in {load_seconds:.2f} s; "
-        f"ended by {generation.finish_reason}{seed}"
-    )
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} tokens/s"
 
 
 def _as_prompt(text: str, system: str | None, templated: bool) -> "Prompt":

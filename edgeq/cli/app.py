@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -56,14 +57,17 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the console script; failures a user can mend are one line on stderr and exit code 2."""
+    # A terminated export cleans up as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(prog_name="edgeq")
     except EdgeqError as error:
         print(f"edgeq: error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
-    except KeyboardInterrupt:
-        print("edgeq: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as ended:  # typer turns an interrupt into this exit, without a word
+        if ended.code == EXIT_INTERRUPTED:
+            print("edgeq: interrupted", file=sys.stderr)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_INTERRUPTED)

@@ -90,13 +90,19 @@ def dint_gemm_model(
     form: UniformFormat, tensor: UniformTensor, activation_bits: int, *, bias: Floats | None = None, rank: int = 2
 ) -> bytes:
     """A DintGemm with symbolic leading dimensions."""
-    rows, columns = tensor.codes.shape
-    constants: dict[str, NDArray[Any]] = {"W": form.pack(tensor)}
+    attributes = dint_gemm_attributes(form, *tensor.codes.shape, activation_bits)
+    return gemm_model("DintGemm", form.pack(tensor), attributes, bias, rank)
+
+
+def gemm_model(
+    operator: str, packed: NDArray[np.uint8], attributes: dict[str, Any], bias: Floats | None, rank: int
+) -> bytes:
+    """A matrix product with symbolic leading dimensions."""
+    constants: dict[str, NDArray[Any]] = {"W": packed}
     if bias is not None:
         constants["bias"] = bias
-    shape: list[int | str] = [*("batch", "sequence", "extra")[: rank - 1], columns]
-    attributes = dint_gemm_attributes(form, rows, columns, activation_bits)
-    return one_node_model("DintGemm", {"X": shape}, constants, attributes)
+    shape: list[int | str] = [*("batch", "sequence", "extra")[: rank - 1], attributes["K"]]
+    return one_node_model(operator, {"X": shape}, constants, attributes)
 
 
 def round_activations(x: Floats, group_size: int) -> NDArray[np.float64]:

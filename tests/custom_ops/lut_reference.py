@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeq.formats import layout
 from edgeq.formats.bcq import BcqFormat, BcqTensor
-from tests.custom_ops.graphs import Floats, one_node_model
+from tests.custom_ops.graphs import Floats, gemm_model
 
 Doubles = NDArray[np.float64]
 
@@ -24,12 +24,8 @@ def lut_gemm_model(
     form: BcqFormat, tensor: BcqTensor, table_bits: int, *, bias: Floats | None = None, rank: int = 2
 ) -> bytes:
     """A LutGemm with symbolic leading dimensions."""
-    rows, columns = tensor.codes.shape
-    constants: dict[str, NDArray[Any]] = {"W": form.pack(tensor)}
-    if bias is not None:
-        constants["bias"] = bias
-    shape: list[int | str] = [*("batch", "sequence", "extra")[: rank - 1], columns]
-    return one_node_model("LutGemm", {"X": shape}, constants, lut_gemm_attributes(form, rows, columns, table_bits))
+    attributes = lut_gemm_attributes(form, *tensor.codes.shape, table_bits)
+    return gemm_model("LutGemm", form.pack(tensor), attributes, bias, rank)
 
 
 def look_up(form: BcqFormat, tensor: BcqTensor, x: Floats, table_bits: int) -> Doubles:

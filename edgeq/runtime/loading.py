@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TypeVar
 
 from edgeq.bundle.reader import Bundle, open_bundle
 from edgeq.errors import EdgeqError
 from edgeq.runtime.encoder import Encoder
 from edgeq.runtime.model import Model
 from edgeq.runtime.session import open_session
+
+Kind = TypeVar("Kind", Model, Encoder)
 
 
 def load(
@@ -48,10 +51,7 @@ def load_decoder(
     Raises:
         EdgeqError: As `load`; or it is another kind of model.
     """
-    model = load(path, threads, library, verify)
-    if not isinstance(model, Model):
-        raise _wrong_kind(model.bundle, "decoder")
-    return model
+    return _expect(Model, "decoder", load(path, threads, library, verify))
 
 
 def load_encoder(
@@ -62,9 +62,12 @@ def load_encoder(
     Raises:
         EdgeqError: As `load`; or it is another kind of model.
     """
-    model = load(path, threads, library, verify)
-    if not isinstance(model, Encoder):
-        raise _wrong_kind(model.bundle, "encoder")
+    return _expect(Encoder, "encoder", load(path, threads, library, verify))
+
+
+def _expect(wanted: type[Kind], name: str, model: Model | Encoder) -> Kind:
+    if not isinstance(model, wanted):
+        raise _wrong_kind(model.bundle, name)
     return model
 
 

@@ -156,14 +156,18 @@ class BcqFormat:
 def from_uniform(tensor: UniformTensor, fmt: UniformFormat) -> BcqTensor:
     """The binary-coded image of a uniform matrix: α_i = s·2^(i−1), z = s·(2^bits − 1)/2 − s·zp.
 
-    Exact in real arithmetic; in float16 only z is rounded (LUT-GEMM, section 3, and docs/formats.md).
+    Exact in real arithmetic; float16 rounds z, and α only below its normal range (LUT-GEMM, section 3, and
+    docs/formats.md).
 
     Raises:
-        EdgeqError: The uniform format has more bits than bcq has planes.
+        EdgeqError: The uniform format has more bits than bcq has planes, or a coefficient does not fit float16.
     """
     BcqFormat(fmt.bits, fmt.group_size)
     scales = tensor.scales.astype(np.float64)
     zero_points = 2.0 ** (fmt.bits - 1) if tensor.zero_points is None else tensor.zero_points.astype(np.float64)
     coefficients = scales[:, :, None] * 2.0 ** np.arange(-1, fmt.bits - 1)
     offsets = scales * ((2**fmt.bits - 1) / 2 - zero_points)
+    largest = max(np.abs(coefficients).max(initial=0), np.abs(offsets).max(initial=0))
+    if largest > np.finfo(np.float16).max:
+        raise EdgeqError("coefficients do not fit float16", found=f"{largest:.3g}", wanted="at most 65504")
     return BcqTensor(tensor.codes, coefficients.astype(np.float16), offsets.astype(np.float16))

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Round to nearest: a scale per group from the range of its weights, clipped where the error is smallest."""
+"""Round to nearest: a grid per group from the range of its weights, clipped where the error is smallest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,37 +13,34 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import BcqFormat, BcqTensor, Format, QuantizedTensor, UniformFormat, UniformTensor
 from edgeq.formats.bcq import from_uniform
 from edgeq.formats.layout import group_count
+from edgeq.methods.grids import Clip, GridOptions, assemble, fit_grid
+from edgeq.methods.rows import map_rows
 
-Clip = Literal["minmax", "mse", "l3"]
-# Fractions of the range that the error search tries; finer or lower ones change the error by less than 1 %.
-RATIOS = torch.arange(1.0, 0.49, -0.05).tolist()
+if TYPE_CHECKING:
+    from edgeq.calibration.statistics import LayerStatistics
+
 CHUNK = 1 << 18  # weights searched at a time: a working set that stays in the second-level cache
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Levels s·(q − z) of each group; tensors ``[groups, 1]``."""
+class Options:
+    """Options of round to nearest.
 
-    scale: Tensor
-    zero_point: Tensor
-    top: int
+    Attributes:
+        grid: How the range of a group is chosen.
+    """
 
-    def codes(self, groups: Tensor) -> Tensor:
-        return (groups * self._inverse()).round_().add_(self.zero_point).clamp_(0, self.top)
-
-    def error(self, groups: Tensor, clip: Clip, workspace: Tensor) -> Tensor:
-        """Sum of the squared or cubic errors of each group; ``workspace`` is ``[2, groups, group size]``."""
-        steps = torch.mul(groups, self._inverse(), out=workspace[0])
-        levels = torch.round(steps, out=workspace[1]).add_(self.zero_point).clamp_(0, self.top).sub_(self.zero_point)
-        order = 2 if clip == "mse" else 3
-        error = levels.sub_(steps).abs_().pow_(order).sum(1, keepdim=True) * self.scale.abs() ** order
-        return torch.where(self.scale == 0, torch.inf, error)
-
-    def _inverse(self) -> Tensor:
-        return torch.where(self.scale == 0, 0.0, 1.0 / self.scale)
+    grid: GridOptions = field(default_factory=GridOptions)
 
 
-def quantize(weight: Tensor, fmt: Format, clip: Clip = "l3") -> QuantizedTensor:
+def quantize(
+    weight: Tensor,
+    fmt: Format,
+    statistics: LayerStatistics | None = None,
+    options: Options | None = None,
+    *,
+    clip: Clip | None = None,
+) -> QuantizedTensor:
     """Quantizes ``[N, K]`` by rounding to the nearest level.
 
     A binary-coded format receives the exact image of the asymmetric uniform weights of the same bits.
@@ -54,58 +48,47 @@ def quantize(weight: Tensor, fmt: Format, clip: Clip = "l3") -> QuantizedTensor:
     Args:
         weight: Floating point ``[N, K]``.
         fmt: The number format.
-        clip: ``minmax`` covers the whole range; ``mse`` shrinks it, per group, to the least squared error; ``l3`` to
-            the least cubic error, which clips less and keeps small models better at 3 and 4 bits.
+        statistics: Inputs of the layer; errors are then weighted with the mean square of their channel.
+        options: How the range of a group is chosen.
+        clip: Short for those options.
 
     Raises:
         EdgeqError: A weight is not finite, or a group's scale does not fit float16.
     """
+    options = options or Options(GridOptions(clip or "l3"))
+    importance = None if statistics is None else statistics.diagonal.float()
     if isinstance(fmt, BcqFormat):
-        return _quantize_bcq(weight, fmt, clip)
-    return _quantize_uniform(weight, fmt, clip)
+        return _image_of_uniform(weight, fmt, importance, options)
+    return _round(weight, fmt, importance, options)
 
 
-def _quantize_uniform(weight: Tensor, fmt: UniformFormat, clip: Clip) -> UniformTensor:
+def _round(weight: Tensor, fmt: Format, importance: Tensor | None, options: Options) -> QuantizedTensor:
     rows, columns = weight.shape
     group_size = fmt.group_size or columns
     groups = group_count(columns, fmt.group_size)
-    codes = torch.empty(rows, columns, dtype=torch.uint8)
-    scales = torch.empty(rows, groups, dtype=torch.float16)
-    zeros = torch.empty(rows, groups, dtype=torch.uint8)
-    step = max(1, CHUNK // columns)
+    padded = groups * group_size
+    weights_of_errors = None if importance is None else _pad_zeros(importance, padded).reshape(groups, group_size)
 
-    def quantize_rows(first: int) -> None:
-        part = slice(first, first + step)
-        padded = _pad_columns(weight[part].float(), groups * group_size).reshape(-1, group_size)
-        grid = _best_grid(padded, fmt, clip)
-        codes[part] = grid.codes(padded).reshape(-1, groups * group_size)[:, :columns].to(torch.uint8)
-        scales[part] = grid.scale.reshape(-1, groups).half()
-        zeros[part] = grid.zero_point.reshape(-1, groups).to(torch.uint8)
+    def round_rows(part: slice) -> QuantizedTensor:
+        # Every group of every row becomes a row of its own, so that one grid serves them all.
+        flat = _pad_columns(weight[part].float(), padded).reshape(-1, group_size)
+        repeated = None if weights_of_errors is None else weights_of_errors.repeat(len(flat) // groups, 1)
+        grid = fit_grid(fmt, flat, repeated, options.grid)
+        codes = grid.round(flat).reshape(-1, padded)[:, :columns]
+        return assemble(fmt, codes, [grid.select(slice(group, None, groups)) for group in range(groups)])
 
-    with _worker_pool() as pool:
-        list(pool.map(quantize_rows, range(0, rows, step)))
-    return UniformTensor(codes.numpy(), scales.numpy(), None if fmt.symmetric else zeros.numpy())
+    return map_rows(rows, max(1, CHUNK // columns), round_rows)
 
 
-@contextmanager
-def _worker_pool() -> Iterator[ThreadPoolExecutor]:
-    """As many workers as PyTorch has threads, one thread in each: chunks are too small to be worth splitting."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _quantize_bcq(weight: Tensor, fmt: BcqFormat, clip: Clip) -> BcqTensor:
+def _image_of_uniform(weight: Tensor, fmt: BcqFormat, importance: Tensor | None, options: Options) -> BcqTensor:
     if fmt.bits == 1:
         raise EdgeqError(
             "round to nearest has no 1-bit grid", field="format bcq", found="1 plane", wanted="2, 3 or 4 planes"
         )
     uniform = UniformFormat(fmt.bits, fmt.group_size, symmetric=False)
-    return from_uniform(_quantize_uniform(weight, uniform, clip), uniform)
+    tensor = _round(weight, uniform, importance, options)
+    assert isinstance(tensor, UniformTensor)
+    return from_uniform(tensor, uniform)
 
 
 def _pad_columns(weight: Tensor, columns: int) -> Tensor:
@@ -114,41 +97,5 @@ def _pad_columns(weight: Tensor, columns: int) -> Tensor:
     return torch.cat([weight, weight[:, -1:].expand(-1, missing)], 1) if missing else weight
 
 
-def _best_grid(groups: Tensor, fmt: UniformFormat, clip: Clip) -> _Grid:
-    low, high = groups.amin(1, keepdim=True), groups.amax(1, keepdim=True)
-    if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
-        raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
-    candidates = [_grid(low * ratio, high * ratio, fmt) for ratio in (RATIOS[:1] if clip == "minmax" else RATIOS)]
-    best, least = candidates[0], torch.full_like(low, torch.inf)
-    workspace = groups.new_empty(2, *groups.shape)
-    for candidate in candidates if len(candidates) > 1 else []:
-        error = candidate.error(groups, clip, workspace)
-        better = error < least
-        least = torch.where(better, error, least)
-        best = _Grid(
-            torch.where(better, candidate.scale, best.scale),
-            torch.where(better, candidate.zero_point, best.zero_point),
-            best.top,
-        )
-    return best
-
-
-def _grid(low: Tensor, high: Tensor, fmt: UniformFormat) -> _Grid:
-    top = 2**fmt.bits - 1
-    if fmt.symmetric:
-        # The side with one more level faces the larger tail; the sign of the scale turns it.
-        half = 2 ** (fmt.bits - 1)
-        scale = _as_float16(torch.where(low.abs() >= high.abs(), low, high) / -half)
-        return _Grid(scale, torch.full_like(scale, half), top)
-    low, high = low.clamp(max=0), high.clamp(min=0)
-    scale = _as_float16((high - low) / top)
-    zero_point = torch.where(scale == 0, 0.0, (-low / scale).round()).clamp(0, top)
-    return _Grid(scale, zero_point, top)
-
-
-def _as_float16(scale: Tensor) -> Tensor:
-    """Codes are computed with the scale that is stored."""
-    stored = scale.half().float()
-    if not torch.isfinite(stored).all():
-        raise EdgeqError("scale does not fit float16", found=f"{scale.abs().max().item():.3g}", wanted="at most 65504")
-    return stored
+def _pad_zeros(importance: Tensor, columns: int) -> Tensor:
+    return torch.nn.functional.pad(importance, (0, columns - len(importance)))

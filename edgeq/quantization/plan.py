@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from edgeq.errors import EdgeqError
-from edgeq.methods.rtn import Clip
+from edgeq.methods.grids import Clip
 from edgeq.schemes import Scheme
 
 FP32 = Scheme(None)

@@ -121,7 +121,7 @@ def _pack(target: Target, fmt: Format, plan: Plan, load: Load) -> PackedWeight:
             "wrong shape", field=f"{target.name}.weight", found=list(weight.shape), wanted=[target.rows, target.columns]
         )
     try:
-        packed = fmt.pack(rtn.quantize(weight, fmt, plan.clip))  # type: ignore[arg-type]
+        packed = fmt.pack(rtn.quantize(weight, fmt, clip=plan.clip))  # type: ignore[arg-type]
     except EdgeqError as error:
         raise EdgeqError(
             error.problem,

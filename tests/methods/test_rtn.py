@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgeq.errors import EdgeqError
 from edgeq.formats import BcqFormat, Format, UniformFormat, UniformTensor
 from edgeq.methods import rtn
+from edgeq.methods.grids import Clip
 
 FORMATS = [UniformFormat(bits, 32, symmetric) for bits in (2, 3, 4, 8) for symmetric in (True, False)]
 
@@ -18,8 +19,8 @@ def _weight(rows: int = 40, columns: int = 96, seed: int = 0) -> torch.Tensor:
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
 
 
-def _error(weight: torch.Tensor, fmt: Format, clip: rtn.Clip) -> float:
-    decoded = torch.from_numpy(fmt.decode(rtn.quantize(weight, fmt, clip)))  # type: ignore[arg-type]
+def _error(weight: torch.Tensor, fmt: Format, clip: Clip) -> float:
+    decoded = torch.from_numpy(fmt.decode(rtn.quantize(weight, fmt, clip=clip)))  # type: ignore[arg-type]
     return float((decoded - weight).square().sum())
 
 
@@ -44,17 +45,17 @@ def test_codes_are_the_nearest_levels(fmt: UniformFormat, rows: int, columns: in
 @pytest.mark.parametrize("fmt", FORMATS[:6], ids=str)
 def test_error_search_never_loses_to_the_full_range(fmt: UniformFormat) -> None:
     weight = _weight()
-    assert _error(weight, fmt, "mse") <= _error(weight, fmt, "minmax")
+    assert _error(weight, fmt, "mse") <= _error(weight, fmt, clip="minmax")
 
 
 def test_minmax_meets_the_extremes_exactly() -> None:
     weight = torch.tensor([[-8.0, 7.0, 0.0, 3.0] * 8])
     fmt = UniformFormat(4, 32)
-    np.testing.assert_array_equal(fmt.decode(rtn.quantize(weight, fmt, "minmax")), weight.numpy())  # type: ignore[arg-type]
+    np.testing.assert_array_equal(fmt.decode(rtn.quantize(weight, fmt, clip="minmax")), weight.numpy())  # type: ignore[arg-type]
 
 
 def test_a_positive_tail_turns_the_scale() -> None:
-    tensor = rtn.quantize(torch.tensor([[8.0, -7.0] * 16]), UniformFormat(4, 32), "minmax")
+    tensor = rtn.quantize(torch.tensor([[8.0, -7.0] * 16]), UniformFormat(4, 32), clip="minmax")
     assert isinstance(tensor, UniformTensor)
     assert float(tensor.scales[0, 0]) == -1.0
 

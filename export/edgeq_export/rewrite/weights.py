@@ -83,7 +83,7 @@ class Weight:
         """
         values = np.array(self.view(), dtype=np.float32, order="C")
         try:
-            return fmt.pack(rtn.quantize(torch.from_numpy(values), fmt, plan.clip))  # type: ignore[arg-type]
+            return fmt.pack(rtn.quantize(torch.from_numpy(values), fmt, clip=plan.clip))  # type: ignore[arg-type]
         except EdgeqError as error:
             remedy = f"keep it in float with --skip '{self.names[0]}'"
             raise EdgeqError(

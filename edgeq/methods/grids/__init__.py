@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The levels that the weights of a group may take in each number format, fitted to given weights.
+
+A format's module has ``fit(weights, fmt, importance, options)`` and ``assemble(fmt, codes, grids)``; solvers reach them
+through `fit_grid` and `assemble` and so work with every format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, cast
+
+from torch import Tensor
+
+from edgeq.errors import EdgeqError
+from edgeq.formats import Format, QuantizedTensor
+from edgeq.methods.grids import uniform
+from edgeq.methods.grids.base import Clip, Grid, GridOptions
+
+__all__ = ["Clip", "Grid", "GridOptions", "assemble", "fit_grid"]
+
+_MODULES: dict[str, ModuleType] = {"uniform": uniform}
+
+
+def fit_grid(fmt: Format, weights: Tensor, importance: Tensor | None = None, options: Any = None) -> Grid:
+    """Fits one grid to each row of a group.
+
+    Args:
+        fmt: The number format.
+        weights: float32 ``[N, g]``.
+        importance: Weight of each squared error, float32 ``[g]`` or ``[N, g]``, such as the diagonal of XᵀX.
+        options: `GridOptions`, or the format's own extension of them.
+
+    Raises:
+        EdgeqError: A weight is not finite, a scale does not fit float16, or the format has no grid.
+    """
+    return cast("Grid", _module(fmt).fit(weights, fmt, importance, options or GridOptions()))
+
+
+def assemble(fmt: Format, codes: Tensor, grids: Sequence[Grid]) -> QuantizedTensor:
+    """The matrix of codes uint8 ``[N, K]`` and one grid per group of columns, in order."""
+    return cast("QuantizedTensor", _module(fmt).assemble(fmt, codes, grids))
+
+
+def _module(fmt: Format) -> ModuleType:
+    if fmt.name not in _MODULES:
+        raise EdgeqError("no grid for this format", field=f"format {fmt.name}", wanted=" or ".join(_MODULES))
+    return _MODULES[fmt.name]

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Current sensors of the kernel's hwmon class: INA219, INA226, INA3221 (Jetson) and whatever reports power there.
+
+Devices are found by their name: the numbers of hwmon directories change from boot to boot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeq_devices.power.source import Description, Missing, Quantity, Rail, read_number
+
+# Sensor chips by their driver's name, with the error of their data sheets (without the shunt's own tolerance).
+CHIPS = {
+    "ina219": "0.5 % of the current, plus the shunt's tolerance",
+    "ina220": "0.5 % of the current, plus the shunt's tolerance",
+    "ina226": "0.1 % of the current, plus the shunt's tolerance",
+    "ina230": "0.5 % of the current, plus the shunt's tolerance",
+    "ina231": "0.5 % of the current, plus the shunt's tolerance",
+    "ina238": "0.1 % of the current, plus the shunt's tolerance",
+    "ina3221": "0.25 % of the shunt voltage, plus the shunt's tolerance",
+    "power_meter": "as the maker of the machine states it (ACPI)",
+}
+# Rails that carry the whole module; what else the chip shows is behind them.
+TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "5V_IN")
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """A supply: its power is one file in µW, or the product of two in mV and mA."""
+
+    label: str
+    files: tuple[Path, ...]
+
+    def watts(self) -> float:
+        return math.prod(read_number(path) for path in self.files) * 1e-6
+
+
+class Hwmon:
+    """One sensor chip.
+
+    Args:
+        name: Driver's name.
+        channels: Its measured supplies.
+    """
+
+    def __init__(self, name: str, channels: tuple[_Channel, ...]) -> None:
+        self._name, self._channels = name, channels
+
+    @property
+    def description(self) -> Description:
+        """Its rails; a rail that feeds all others is the total, and a single rail is."""
+        labels = [channel.label for channel in self._channels]
+        totals = [label for label in labels if label in TOTAL_RAILS] or (labels if len(labels) == 1 else [])
+        return Description(
+            f"hwmon {self._name}",
+            Quantity.POWER,
+            tuple(Rail(label, label in totals) for label in labels),
+            leaves_out="everything that is not behind the shunts, which only the board's schematic tells",
+            uncertainty=CHIPS[self._name],
+            interval=0.02,
+        )
+
+    def read(self) -> Mapping[str, float]:
+        """Watts by rail."""
+        return {channel.label: channel.watts() for channel in self._channels}
+
+    def close(self) -> None:
+        """Holds nothing open."""
+
+
+def find(root: Path) -> Iterator[Hwmon | Missing]:
+    """The sensor chips of this machine."""
+    for directory in sorted((root / "sys/class/hwmon").glob("hwmon*")):
+        try:
+            name = (directory / "name").read_text().strip()
+        except OSError:
+            continue
+        if name not in CHIPS:
+            continue
+        try:
+            channels = tuple(_channels(directory))
+            for channel in channels:
+                channel.watts()
+        except (OSError, ValueError) as error:
+            yield Missing(f"hwmon {name}", str(error))
+            continue
+        if channels:
+            yield Hwmon(name, channels)
+
+
+def _channels(directory: Path) -> Iterator[_Channel]:
+    direct = sorted([*directory.glob("power*_input"), *directory.glob("power*_average")])
+    for path in direct:
+        number = path.name.removeprefix("power").split("_")[0]
+        yield _Channel(_label(directory, f"power{number}", number), (path,))
+    if direct:
+        return
+    for current in sorted(directory.glob("curr*_input")):
+        number = current.name.removeprefix("curr").removesuffix("_input")
+        voltage = directory / f"in{number}_input"
+        if voltage.exists():  # INA3221 also sums its shunts in a channel that has no voltage
+            yield _Channel(_label(directory, f"in{number}", number), (voltage, current))
+
+
+def _label(directory: Path, prefix: str, number: str) -> str:
+    try:
+        return (directory / f"{prefix}_label").read_text().strip() or f"rail {number}"
+    except OSError:
+        return f"rail {number}"

@@ -4,11 +4,24 @@
 from __future__ import annotations
 
 from edgeq.formats.bcq import BcqFormat, BcqTensor
+from edgeq.formats.codebook import CodebookFormat, CodebookTensor
 from edgeq.formats.uniform import UniformFormat, UniformTensor
 
-Format = UniformFormat | BcqFormat
-QuantizedTensor = UniformTensor | BcqTensor
+Format = UniformFormat | BcqFormat | CodebookFormat
+QuantizedTensor = UniformTensor | BcqTensor | CodebookTensor
 
-FORMATS: dict[str, type[UniformFormat] | type[BcqFormat]] = {cls.name: cls for cls in (UniformFormat, BcqFormat)}
+FORMATS: dict[str, type[UniformFormat] | type[BcqFormat] | type[CodebookFormat]] = {
+    cls.name: cls for cls in (UniformFormat, BcqFormat, CodebookFormat)
+}
 
-__all__ = ["FORMATS", "BcqFormat", "BcqTensor", "Format", "QuantizedTensor", "UniformFormat", "UniformTensor"]
+__all__ = [
+    "FORMATS",
+    "BcqFormat",
+    "BcqTensor",
+    "CodebookFormat",
+    "CodebookTensor",
+    "Format",
+    "QuantizedTensor",
+    "UniformFormat",
+    "UniformTensor",
+]

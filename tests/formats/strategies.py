@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from edgeq.formats import BcqFormat, BcqTensor, UniformFormat, UniformTensor
+from edgeq.formats import BcqFormat, BcqTensor, CodebookFormat, CodebookTensor, UniformFormat, UniformTensor
 from edgeq.formats.layout import group_count
 
 SHAPES = st.tuples(st.integers(1, 100), st.integers(1, 300))
@@ -31,3 +31,13 @@ def bcq_tensors(draw: st.DrawFn) -> tuple[BcqFormat, BcqTensor]:
     codes = rng.integers(0, 2**fmt.bits, (rows, columns), dtype=np.uint8)
     coefficients = rng.normal(size=(rows, groups, fmt.bits)).astype(np.float16)
     return fmt, BcqTensor(codes, coefficients, rng.normal(size=(rows, groups)).astype(np.float16))
+
+
+@st.composite
+def codebook_tensors(draw: st.DrawFn) -> tuple[CodebookFormat, CodebookTensor]:
+    fmt = CodebookFormat(draw(st.sampled_from((2, 3, 4))), draw(GROUP_SIZES))
+    (rows, columns), rng = draw(SHAPES), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    groups = group_count(columns, fmt.group_size)
+    codes = rng.integers(0, 2**fmt.bits, (rows, columns), dtype=np.uint8)
+    levels = rng.integers(-128, 128, (rows, groups, 2**fmt.bits)).astype(np.int8)
+    return fmt, CodebookTensor(codes, levels, rng.normal(size=(rows, groups)).astype(np.float16))

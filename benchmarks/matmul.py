@@ -89,12 +89,13 @@ def weights_of(layer: Layer, case: Case, rng: np.random.Generator) -> list[Array
 
 def node_of(layer: Layer, case: Case, index: int, names: list[str]) -> onnx.NodeProto:
     """The node of one layer."""
-    attributes: dict[str, int] = {}
+    attributes: dict[str, int | str] = {}
     int8 = case.precision == "int8"
     if case.operator != "MatMul":
         attributes = {"K": layer.K, "N": layer.N, "bits": case.bits}
     if case.operator == "DintGemm":
-        attributes |= {"group_size": case.group_size, "has_zero_point": 0, "activation_bits": 8 if int8 else 32}
+        attributes |= {"group_size": case.group_size, "format": "uniform"}
+        attributes |= {"has_zero_point": 0, "activation_bits": 8 if int8 else 32}
     elif case.operator == "LutGemm":
         attributes |= {"group_size": case.group_size, "table_bits": 8 if int8 else 16}
     elif case.operator == "MatMulNBits":

@@ -9,12 +9,22 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
 #if defined(__x86_64__)
   static constexpr DintGemmKernels avx2{4, quantize_a8_avx2, matmul_f32_a8_uniform_4x16_avx2,
                                         matmul_f32_f32_uniform_6x16_avx2};
-  static constexpr DintGemmKernels avx512{6, quantize_a8_avx512, matmul_f32_a8_uniform_6x32_avx512,
+  static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_uniform_4x16_avx2,
                                           matmul_f32_f32_uniform_12x32_avx512};
-  if (isa == Isa::avx2)
+  static constexpr DintGemmKernels avx512_vnni{6, quantize_a8_avx512, matmul_f32_a8_uniform_6x32_avx512_vnni,
+                                               matmul_f32_f32_uniform_12x32_avx512};
+  switch (isa) {
+  case Isa::avx2:
+  case Isa::avx_vnni:
     return avx2;
-  if (isa == Isa::avx512)
+  case Isa::avx512:
     return avx512;
+  case Isa::avx512_vnni:
+  case Isa::avx512_vbmi:
+    return avx512_vnni;
+  default:
+    return generic;
+  }
 #endif
   (void)isa;
   return generic;

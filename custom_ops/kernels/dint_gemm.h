@@ -60,7 +60,7 @@ void quantize_a8_avx2(const float*, const Grouping&, const A8Panels&, std::size_
 void matmul_f32_a8_uniform_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
 void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
-void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32&, std::size_t, std::size_t);
 #endif
 

@@ -7,11 +7,15 @@
 
 namespace edgeq::kernels {
 
-/// Instruction sets with kernels of their own, from the slowest to the fastest.
+/// Instruction sets with kernels of their own, from the slowest to the fastest. The tables of kernels give a set that
+/// has no version of a kernel the fastest one that its CPUs can run; avx512 does not imply avx_vnni.
 enum class Isa {
-  generic, ///< portable C++: the reference
-  avx2,    ///< AVX2, FMA, F16C
-  avx512,  ///< AVX-512 F, BW, DQ, VL, VBMI and VNNI
+  generic,     ///< portable C++: the reference
+  avx2,        ///< AVX2, FMA, F16C
+  avx_vnni,    ///< avx2 and AVX-VNNI: 256-bit vpdpbusd (Alder Lake, Zen 5)
+  avx512,      ///< avx2 and AVX-512 F, BW, DQ, VL (Skylake-X)
+  avx512_vnni, ///< avx512 and AVX-512 VNNI (Cascade Lake)
+  avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI (Ice Lake, Zen 4)
 };
 
 const char* isa_name(Isa isa);

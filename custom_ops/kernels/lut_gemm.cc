@@ -23,13 +23,23 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
 #if defined(__x86_64__)
   static constexpr LutGemmKernels avx2{
       build_lut_avx2, matmul_f32_lut_bcq_4x64_avx2, false, matmul_f32_f32_bcq_6x16_avx2, 6, {6.5, 12, 60, 60, 19}};
-  static const LutGemmKernels avx512{
-      build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
+  static constexpr LutGemmKernels avx512{
+      build_lut_avx512, matmul_f32_lut_bcq_4x64_avx2, false, matmul_f32_f32_bcq_6x64_avx512, 6, {6.5, 12, 24, 36, 12}};
+  static const LutGemmKernels avx512_vbmi{
+      build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512_vbmi, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
       {2.5, 4.9, 24, 36, 12}};
-  if (isa == Isa::avx2)
+  switch (isa) {
+  case Isa::avx2:
+  case Isa::avx_vnni:
     return avx2;
-  if (isa == Isa::avx512)
+  case Isa::avx512:
+  case Isa::avx512_vnni:
     return avx512;
+  case Isa::avx512_vbmi:
+    return avx512_vbmi;
+  default:
+    return generic;
+  }
 #endif
   (void)isa;
   return generic;

@@ -19,10 +19,18 @@ bool read_float_activations(const ort::KernelInfo& info) {
   return bits == 32;
 }
 
+/// Reads and checks `format`, then what the format's layout needs.
+kernels::UniformLayout read_layout(const ort::KernelInfo& info) {
+  const std::string format = info.string("format");
+  if (format != "uniform")
+    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform'");
+  return read_uniform_layout(info);
+}
+
 } // namespace
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
-    : kernels_(kernels::dint_gemm_kernels(kernels::selected_isa())), layout_(read_uniform_layout(info)),
+    : kernels_(kernels::dint_gemm_kernels(kernels::selected_isa())), layout_(read_layout(info)),
       float_activations_(read_float_activations(info)),
       weights_(packed_weight(info, kernels::uniform_packed_bytes(layout_))) {
   check_constant_bias(info, layout_.n);

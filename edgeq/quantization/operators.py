@@ -24,6 +24,7 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
     match fmt, activation_bits:
         case UniformFormat(), (None | 8 | 32):
             return "DintGemm", common | {
+                "format": fmt.name,
                 "has_zero_point": int(not fmt.symmetric),
                 "activation_bits": activation_bits or 8,
             }

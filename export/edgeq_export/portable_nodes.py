@@ -66,7 +66,7 @@ def format_of(node: ir.Node) -> UniformFormat:
         EdgeqError: It is not uniform.
     """
     attributes = node.attributes
-    name = attributes["format"].as_string() if "format" in attributes else UniformFormat.name
+    name = attributes["format"].as_string()
     check(name == UniformFormat.name, "no operator of ONNX Runtime's own for this format", field=node.name, found=name)
     return UniformFormat(
         attributes["bits"].as_int(),

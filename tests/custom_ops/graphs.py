@@ -81,6 +81,7 @@ def dint_gemm_attributes(form: UniformFormat, rows: int, columns: int, activatio
         "N": rows,
         "bits": form.bits,
         "group_size": form.group_size,
+        "format": form.name,
         "has_zero_point": int(not form.symmetric),
         "activation_bits": activation_bits,
     }

@@ -29,6 +29,7 @@ def model(attributes: dict[str, Any], **constants: np.ndarray) -> bytes:
         ({"bits": 5}, "attribute bits: found 5, wanted 2, 3, 4 or 8"),
         ({"group_size": 48}, "attribute group_size: found 48, wanted a multiple of 32, or 0"),
         ({"group_size": -32}, "attribute group_size: found -32, wanted 0 to 2147483647"),
+        ({"format": "bcq"}, "attribute format: found 'bcq', wanted 'uniform'"),
         ({"has_zero_point": 2}, "attribute has_zero_point: found 2, wanted 0 to 1"),
         ({"activation_bits": 16}, "attribute activation_bits: found 16, wanted 8 or 32"),
         ({"K": 128}, f"input W: found shape [{PACKED.size}], wanted [4608]"),
@@ -36,7 +37,7 @@ def model(attributes: dict[str, Any], **constants: np.ndarray) -> bytes:
         ({"N": 2**31 - 1, "K": 2**31 - 1}, f"input W: found shape [{PACKED.size}], wanted ["),
     ],
 )
-def test_attributes(change: dict[str, int], message: str) -> None:
+def test_attributes(change: dict[str, int | str], message: str) -> None:
     with pytest.raises(Exception, match=r"com\.edgeq\.DintGemm node 'head': ") as caught:
         open_session(model(GOOD | change))
     assert message in str(caught.value)
@@ -44,7 +45,8 @@ def test_attributes(change: dict[str, int], message: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_missing_attributes(name: str) -> None:
-    with pytest.raises(Exception, match=f"node 'head': attribute {name}: found none, wanted an integer"):
+    kind = "a string" if name == "format" else "an integer"
+    with pytest.raises(Exception, match=f"node 'head': attribute {name}: found none, wanted {kind}"):
         open_session(model({key: value for key, value in GOOD.items() if key != name}))
 
 

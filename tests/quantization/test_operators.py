@@ -11,7 +11,15 @@ from edgeq.quantization.operators import gather_operator, matmul_operator
 def test_uniform_weights_are_multiplied_by_dint_gemm() -> None:
     assert matmul_operator(UniformFormat(3, 64, symmetric=False), 10, 20, None) == (
         "DintGemm",
-        {"K": 20, "N": 10, "bits": 3, "group_size": 64, "has_zero_point": 1, "activation_bits": 8},
+        {
+            "K": 20,
+            "N": 10,
+            "bits": 3,
+            "group_size": 64,
+            "format": "uniform",
+            "has_zero_point": 1,
+            "activation_bits": 8,
+        },
     )
     assert matmul_operator(UniformFormat(4), 10, 20, 32)[1]["activation_bits"] == 32
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one row, so
-// nothing is summed across lanes. Codes are decoded in registers by vpermb, which ignores the upper bits of an index:
-// with a periodic table no masking is needed, and one decoding serves all tokens of the panel.
+// nothing is summed across lanes. Codes are decoded in registers, once for all tokens of the panel.
 #include "avx512.h"
 #include "matmul_a8_driver.h"
 #include "uniform_dispatch.h"
@@ -15,30 +14,14 @@ EDGEQ_INLINE void dot_product(__m512i& acc, __m512i u, __m512i s) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
 }
 
-/// Tables for vpermb: index bits 0-5 to the code in the low field, and, for 3 bits, in the next one.
-template <int Bits> struct DecodeTables {
-  __m512i low, high;
-
-  EDGEQ_MEMBER DecodeTables() {
-    const __m512i index =
-        _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928, 0x2726252423222120,
-                         0x1f1e1d1c1b1a1918, 0x1716151413121110, 0x0f0e0d0c0b0a0908, 0x0706050403020100);
-    const __m512i mask = _mm512_set1_epi8((1 << (Bits & 7)) - 1);
-    low = _mm512_and_si512(index, mask);
-    high = _mm512_and_si512(_mm512_srli_epi16(index, 3), mask);
-  }
-};
-
 /// The codes of field `f` of a chunk of one row block.
-template <int Bits> EDGEQ_INLINE __m512i decode(const std::uint8_t* lines, int f, const DecodeTables<Bits>& tables) {
+template <int Bits> EDGEQ_INLINE __m512i decode(const std::uint8_t* lines, int f) {
   if constexpr (Bits == 8)
     return load_line(lines);
-  if constexpr (Bits == 3) {
-    const __m512i pair = f / 2 == 3 ? derived_line(lines) : load_line(lines + 64 * (f / 2));
-    return _mm512_permutexvar_epi8(pair, f % 2 == 0 ? tables.low : tables.high);
-  }
-  const __m512i line = load_line(lines);
-  return _mm512_permutexvar_epi8(f == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(Bits * f)), tables.low);
+  const __m512i line = Bits != 3 ? load_line(lines) : f / 2 == 3 ? derived_line(lines) : load_line(lines + 64 * (f / 2));
+  const int shift = Bits == 3 ? 3 * (f % 2) : Bits * f;
+  return _mm512_and_si512(shift == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(shift)),
+                          _mm512_set1_epi8((1 << (Bits & 7)) - 1));
 }
 
 template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
@@ -49,7 +32,7 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
   /// Adds the products of `count` inputs to the 32 rows of y.
   EDGEQ_MEMBER static void add_block(const std::uint8_t* codes, std::size_t count, const std::int8_t* x,
                                      const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     const DecodeTables<Bits>& tables, __m512 (&y)[Tokens][2]) {
+                                     __m512 (&y)[Tokens][2]) {
     __m512i acc[Tokens][2][kChains];
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
       acc[t][0][0] = ZeroPoint ? _mm512_setzero_si512() : _mm512_set1_epi32(-(1 << (Bits - 1)) * sums[t]);
@@ -60,8 +43,8 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
       if (Tokens == 1)
         prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
-        const __m512i upper = decode<Bits>(codes, f, tables),
-                      lower = decode<Bits>(codes + Fields::kChunkBytes, f, tables);
+        const __m512i upper = decode<Bits>(codes, f),
+                      lower = decode<Bits>(codes + Fields::kChunkBytes, f);
         EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
           const __m512i activations = broadcast4(x + 4 * t);
           dot_product(acc[t][0][f % kChains], upper, activations);
@@ -84,7 +67,6 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
 
   static void run(const A8Block& block) {
     const UniformLayout layout = *block.layout;
-    const DecodeTables<Bits> tables;
     __m512 y[Tokens][2];
     EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) y[i / 2][i % 2] = _mm512_loadu_ps(block.y + 16 * i);
     const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
@@ -96,7 +78,7 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
       const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
       for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
         const std::size_t count = smaller(kActivationBlock, stop - k);
-        add_block(codes, count, x, scales, sums, trailer, tables, y);
+        add_block(codes, count, x, scales, sums, trailer, y);
         k += count;
         codes += 4 * Bits * count;
         x += Tokens * count;
@@ -107,7 +89,7 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
   }
 };
 
-template <int Bits, bool ZeroPoint> struct Avx512 {
+template <int Bits, bool ZeroPoint> struct Avx512Vnni {
   static constexpr std::size_t kTokens = 6;
 
   static void run(const A8Block& block, std::size_t tokens) {
@@ -130,8 +112,8 @@ template <int Bits, bool ZeroPoint> struct Avx512 {
 
 } // namespace
 
-void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  for_uniform<Avx512>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
+void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  for_uniform<Avx512Vnni>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
     matmul_a8_tiles<decltype(kernel)>(product, first_tile, last_tile);
   });
 }

@@ -198,7 +198,7 @@ template <std::size_t kTokens> void matmul(const MatmulLut& product, std::size_t
 
 } // namespace
 
-void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut& product, std::size_t first_tile, std::size_t last_tile) {
+void matmul_f32_lut_bcq_8x64_avx512_vbmi(const MatmulLut& product, std::size_t first_tile, std::size_t last_tile) {
   if (product.table_bits == 16)
     matmul<4>(product, first_tile, last_tile);
   else

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,12 +22,14 @@ class LayerStatistics:
         tokens: Number of rows of X.
         absmax: Largest magnitude of each channel, float32 ``[K]``.
         mean_abs: Mean magnitude of each channel, float32 ``[K]``.
+        memo: What methods derived from the statistics, kept for the other layers that read the same inputs.
     """
 
     gram: Tensor
     tokens: int
     absmax: Tensor
     mean_abs: Tensor
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def diagonal(self) -> Tensor:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,7 @@ from edgeq.formats import BcqFormat, BcqTensor, Format, QuantizedTensor, Uniform
 from edgeq.formats.bcq import from_uniform
 from edgeq.formats.layout import group_count
 from edgeq.methods.grids import Clip, GridOptions, assemble, fit_grid
+from edgeq.methods.options import SolverOptions
 from edgeq.methods.rows import map_rows
 
 if TYPE_CHECKING:
@@ -23,14 +24,8 @@ CHUNK = 1 << 18  # weights searched at a time: a working set that stays in the s
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of round to nearest.
-
-    Attributes:
-        grid: How the range of a group is chosen.
-    """
-
-    grid: GridOptions = field(default_factory=GridOptions)
+class Options(SolverOptions):
+    """Options of round to nearest."""
 
 
 def quantize(

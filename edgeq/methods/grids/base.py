@@ -20,11 +20,17 @@ class GridOptions:
     Attributes:
         clip: ``minmax`` covers the whole range; ``mse`` shrinks it, per group, to the least squared error; ``l3`` to
             the least cubic error, which clips less.
-        beta: What the range is multiplied by after that (MagR's step multiplier, arXiv 2406.00800, section 4).
+        beta: What the range is multiplied by after that (MagR's step multiplier, arXiv 2406.00800, section 4);
+            ``auto``: the multiplier of least output error for each row, which takes calibration.
     """
 
     clip: Clip = "l3"
-    beta: float = 1.0
+    beta: float | Literal["auto"] = 1.0
+
+    @property
+    def multiplier(self) -> float:
+        """Beta as a number; the full range while it is to be searched."""
+        return 1.0 if self.beta == "auto" else self.beta
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def fit(weights: Tensor, fmt: UniformFormat, importance: Tensor | None, options:
     low, high = weights.amin(1, keepdim=True), weights.amax(1, keepdim=True)
     if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
         raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
-    ratios = [ratio * options.beta for ratio in (RATIOS[:1] if options.clip == "minmax" else RATIOS)]
+    ratios = [ratio * options.multiplier for ratio in (RATIOS[:1] if options.clip == "minmax" else RATIOS)]
     candidates = [_spanning(low * ratio, high * ratio, fmt) for ratio in ratios]
     best, least = candidates[0], torch.full_like(low, torch.inf)
     workspace = weights.new_empty(2, *weights.shape)

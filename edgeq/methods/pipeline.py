@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Methods one after the other on one layer, with the settings that are to be searched on calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from edgeq.errors import EdgeqError
+from edgeq.formats import Format, QuantizedTensor
+from edgeq.methods.method_options import parse_options
+from edgeq.methods.registry import Method, Stage, parse_methods
+from edgeq.methods.rows import choose_rows
+
+if TYPE_CHECKING:
+    from edgeq.calibration.statistics import LayerStatistics
+
+
+@dataclass(frozen=True)
+class Step:
+    """A method and its options."""
+
+    method: Method
+    options: Any
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """A quantized layer.
+
+    Attributes:
+        tensor: Codes and scales.
+        corrections: What is added to the layer's output beside it, in the order of the pipeline.
+    """
+
+    tensor: QuantizedTensor
+    corrections: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What ``--method`` and its options ask for.
+
+    Attributes:
+        steps: In the order of the stages; exactly one of them is a solver.
+    """
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def parse(cls, methods: str = "rtn", options: Mapping[str, Any] | None = None) -> Pipeline:
+        """From ``magr+gptq`` and options by ``METHOD.FIELD``, given as text or as values.
+
+        Raises:
+            EdgeqError: A method or option is unknown, out of order or of the wrong type.
+        """
+        parsed = parse_methods(methods)
+        return cls(tuple(Step(method, chosen) for method, chosen in parse_options(parsed, options or {})))
+
+    def of_stage(self, *stages: Stage) -> list[Step]:
+        """The steps of some stages."""
+        return [step for step in self.steps if step.method.stage in stages]
+
+    @property
+    def solver(self) -> Step:
+        """The step that chooses codes."""
+        return self.of_stage("solver")[0]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it needs calibration."""
+        searched = any(len(step.options.candidates()) > 1 for step in self.steps)
+        return searched or any(step.method.calibrated for step in self.steps)
+
+    def __str__(self) -> str:
+        return "+".join(step.method.name for step in self.steps)
+
+    def quantize(self, weight: Tensor, fmt: Format, statistics: LayerStatistics | None) -> LayerResult:
+        """Quantizes one layer.
+
+        Args:
+            weight: Floating point ``[N, K]``.
+            fmt: The number format.
+            statistics: Inputs of the layer; ``None`` without calibration.
+
+        Raises:
+            EdgeqError: The weights cannot be quantized, or a method lacks its statistics.
+        """
+        corrections = []
+        dense = weight.float()
+        for step in self.of_stage("split"):
+            dense, sparse = step.method.module.split(dense, statistics, step.options)
+            corrections.append(sparse)
+        tensor = self._search(dense, fmt, statistics)
+        for step in self.of_stage("correction"):
+            decoded = torch.from_numpy(fmt.decode(tensor))  # type: ignore[arg-type]  # the format's own tensor
+            corrections.append(step.method.module.correct(dense, decoded, statistics, step.options))
+        return LayerResult(tensor, tuple(corrections))
+
+    def _search(self, target: Tensor, fmt: Format, statistics: LayerStatistics | None) -> QuantizedTensor:
+        """The best of all candidate settings, row by row."""
+        attempts = list(self._candidates())
+        best = self._attempt(attempts[0], target, fmt, statistics)
+        if len(attempts) == 1:
+            return best
+        if statistics is None:
+            raise EdgeqError("a search needs calibration", field=str(self), remedy="add --calibration FILE")
+        least = output_errors(best, fmt, target, statistics)
+        for steps in attempts[1:]:
+            tensor = self._attempt(steps, target, fmt, statistics)
+            errors = output_errors(tensor, fmt, target, statistics)
+            best = choose_rows((errors < least).numpy(), tensor, best)
+            least = torch.minimum(errors, least)
+        return best
+
+    def _candidates(self) -> Iterator[tuple[Step, ...]]:
+        steps = self.of_stage("transform", "solver", "refinement")
+        for options in product(*(step.options.candidates() for step in steps)):
+            yield tuple(Step(step.method, chosen) for step, chosen in zip(steps, options, strict=True))
+
+    def _attempt(
+        self, steps: tuple[Step, ...], target: Tensor, fmt: Format, statistics: LayerStatistics | None
+    ) -> QuantizedTensor:
+        weight, tensor = target, None
+        for step in steps:
+            module = step.method.module
+            match step.method.stage:
+                case "transform":
+                    weight = module.transform(weight, statistics, fmt, step.options)
+                case "solver":
+                    tensor = module.quantize(weight, fmt, statistics, step.options)
+                case _:
+                    tensor = module.refine(tensor, fmt, target, statistics, step.options)
+        return cast("QuantizedTensor", tensor)
+
+
+def output_errors(tensor: QuantizedTensor, fmt: Format, target: Tensor, statistics: LayerStatistics) -> Tensor:
+    """Squared change of each output over the calibration tokens, float64 ``[N]``: the diagonal of E XᵀX Eᵀ."""
+    error = torch.from_numpy(fmt.decode(tensor)) - target.float()  # type: ignore[arg-type]  # the format's own tensor
+    if "gram32" not in statistics.memo:
+        statistics.memo["gram32"] = statistics.gram.float()
+    gram: Tensor = statistics.memo["gram32"]
+    return ((error @ gram) * error).sum(1, dtype=torch.float64)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The methods by name, and what stage of a pipeline each one is.
+
+What a method's module has to offer, besides its ``Options`` (`edgeq.methods.options.MethodOptions`):
+
+- ``fold``: ``fold(block, options)`` rescales the layers of a block without changing its outputs;
+- ``split``: ``split(weight, statistics, options) -> (dense weight, sparse)``, the latter kept beside the codes;
+- ``transform``: ``transform(weight, statistics, fmt, options) -> weight``, easier to quantize;
+- ``solver``: ``quantize(weight, fmt, statistics, options) -> QuantizedTensor``;
+- ``refinement``: ``refine(tensor, fmt, target, statistics, options) -> QuantizedTensor``, nearer to the original weights
+  ``target`` (what came before the transforms);
+- ``correction``: ``correct(original, dequantized, statistics, options)`` returns what is added to the layer's output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from edgeq.errors import EdgeqError
+
+Stage = Literal["fold", "split", "transform", "solver", "refinement", "correction"]
+STAGES: tuple[Stage, ...] = ("fold", "split", "transform", "solver", "refinement", "correction")
+DEFAULT_SOLVER = "rtn"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method.
+
+    Attributes:
+        name: As in ``--method``.
+        stage: When it acts.
+        calibrated: Whether it needs calibration.
+    """
+
+    name: str
+    stage: Stage
+    calibrated: bool = True
+
+    @property
+    def module(self) -> Any:
+        """Its module, imported now."""
+        return import_module(f"edgeq.methods.{self.name}")
+
+
+_ALL = (
+    Method("rtn", "solver", calibrated=False),
+    Method("gptq", "solver"),
+)
+METHODS = {method.name: method for method in _ALL}
+
+
+def parse_methods(text: str) -> tuple[Method, ...]:
+    """The methods of ``magr+gptq``, in the order of their stages; `DEFAULT_SOLVER` where no solver is named.
+
+    Raises:
+        EdgeqError: A name is unknown or comes twice, the order is not that of the stages, or there are two solvers.
+    """
+    names = text.split("+")
+    for name in names:
+        if name not in METHODS:
+            raise EdgeqError(
+                "unknown method", field="--method", found=repr(name), wanted=" or ".join(METHODS) + ", joined by +"
+            )
+    methods = [METHODS[name] for name in names]
+    ordered = sorted(methods, key=lambda method: STAGES.index(method.stage))
+    if methods != ordered or len(set(names)) < len(names):
+        wanted = "+".join(dict.fromkeys(method.name for method in ordered))
+        raise EdgeqError("methods out of order", field="--method", found=text, wanted=wanted)
+    solvers = [method.name for method in methods if method.stage == "solver"]
+    if len(solvers) > 1:
+        raise EdgeqError("two methods that choose codes", field="--method", found=text, wanted=" or ".join(solvers))
+    if not solvers:
+        methods.append(METHODS[DEFAULT_SOLVER])
+    return tuple(sorted(methods, key=lambda method: STAGES.index(method.stage)))

@@ -31,20 +31,14 @@ kernels::UniformLayout read_layout(const ort::KernelInfo& info) {
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
     : kernels_(kernels::dint_gemm_kernels(kernels::selected_isa())), layout_(read_layout(info)),
-      float_activations_(read_float_activations(info)),
-      weights_(packed_weight(info, kernels::uniform_packed_bytes(layout_))) {
-  check_constant_bias(info, layout_.n);
-}
+      float_activations_(read_float_activations(info)), branches_(info, layout_, kernels::uniform_packed_bytes) {}
 
 void DintGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);
   const std::size_t tokens = token_count(x, layout_.inputs.k);
-  std::optional<ort::Tensor> bias;
-  const float* bias_values = bias_data(context, bias, layout_.n);
-  auto* y = static_cast<float*>(context.output(0, output_shape(x.shape, layout_.n)));
+  const Call call{static_cast<const float*>(x.data), tokens, branches_.outputs(context, x.shape)};
   if (tokens == 0)
     return;
-  const Call call{static_cast<const float*>(x.data), tokens, bias_values, y};
   float_activations_ ? compute_f32(context, call) : compute_a8(context, call);
 }
 
@@ -58,21 +52,33 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   const double activations = static_cast<double>(codes) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });
-  const kernels::MatmulA8 product{layout_, weights_, panels, call.bias, call.y};
-  for_chunks(context, layout_.tiles(), tile_chunks(call.tokens),
-             [&](std::size_t first, std::size_t last) { kernels_.matmul_a8(product, first, last); });
+  multiply(
+      context, call,
+      [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+          std::size_t last) { kernels_.matmul_a8({layout, weights, panels, output.bias, output.y}, first, last); });
 }
 
 void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {
-  const kernels::MatmulF32 product{layout_, weights_, call.x, call.tokens, call.bias, call.y};
-  for_chunks(context, layout_.tiles(), tile_chunks(call.tokens),
-             [&](std::size_t first, std::size_t last) { kernels_.matmul_f32(product, first, last); });
+  multiply(context, call,
+           [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+               std::size_t last) {
+             kernels_.matmul_f32({layout, weights, call.x, call.tokens, output.bias, output.y}, first, last);
+           });
+}
+
+template <class Kernel>
+void DintGemm::multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const {
+  for_chunks(context, branches_.tiles(), tile_chunks(call.tokens), [&](std::size_t first, std::size_t last) {
+    branches_.for_tiles(first, last,
+                        [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
+                            std::size_t end) { kernel(layout, weights, call.outputs[branch], begin, end); });
+  });
 }
 
 std::size_t DintGemm::tile_chunks(std::size_t tokens) const {
   const auto bytes = static_cast<double>(layout_.tile_bytes());
   const double products = static_cast<double>(tokens * kernels::kUniformTileRows * layout_.inputs.padded_k);
-  return chunk_count(layout_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+  return chunk_count(branches_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
 }
 
 void DintGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }

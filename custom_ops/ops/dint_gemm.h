@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "branches.h"
+
 #include "kernels/dint_gemm.h"
-#include "ort/custom_op.h"
 
 namespace edgeq::ops {
 
@@ -10,10 +11,8 @@ namespace edgeq::ops {
 class DintGemm {
 public:
   static constexpr const char* name = "DintGemm";
-  static constexpr std::array<ort::Formal, 3> inputs{{{ort::ElementType::float32},
-                                                      {ort::ElementType::uint8},
-                                                      {ort::ElementType::float32, ort::Characteristic::optional}}};
-  static constexpr std::array<ort::Formal, 1> outputs{{{ort::ElementType::float32}}};
+  static constexpr auto inputs = kBranchInputs;
+  static constexpr auto outputs = kBranchOutputs;
 
   explicit DintGemm(const ort::KernelInfo& info);
   void compute(const ort::KernelContext& context) const;
@@ -24,17 +23,19 @@ private:
   struct Call {
     const float* x;
     std::size_t tokens;
-    const float* bias;
-    float* y;
+    BranchOutputs outputs;
   };
   void compute_a8(const ort::KernelContext& context, const Call& call) const;
   void compute_f32(const ort::KernelContext& context, const Call& call) const;
+  /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
+  template <class Kernel>
+  void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
   std::size_t tile_chunks(std::size_t tokens) const;
 
   kernels::DintGemmKernels kernels_;
-  kernels::UniformLayout layout_;
+  kernels::UniformLayout layout_; // of the first branch
   bool float_activations_;
-  const std::uint8_t* weights_;
+  Branches<kernels::UniformLayout> branches_;
 };
 
 } // namespace edgeq::ops

@@ -27,22 +27,18 @@ std::size_t read_table_bits(const ort::KernelInfo& info) {
 
 LutGemm::LutGemm(const ort::KernelInfo& info)
     : kernels_(kernels::lut_gemm_kernels(kernels::selected_isa())), layout_(read_bcq_layout(info)),
-      table_bits_(read_table_bits(info)), weights_(packed_weight(info, kernels::bcq_packed_bytes(layout_))) {
-  check_constant_bias(info, layout_.n);
-}
+      table_bits_(read_table_bits(info)), branches_(info, layout_, kernels::bcq_packed_bytes) {}
 
 void LutGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);
   const std::size_t k = layout_.inputs.k, tokens = token_count(x, k);
-  std::optional<ort::Tensor> bias;
-  const float* bias_values = bias_data(context, bias, layout_.n);
   const auto* activations = static_cast<const float*>(x.data);
-  auto* y = static_cast<float*>(context.output(0, output_shape(x.shape, layout_.n)));
+  const BranchOutputs outputs = branches_.outputs(context, x.shape);
   if (kernels::multiplication_pays(kernels_.costs, layout_.planes, table_bits_, tokens))
-    return multiply(context, {activations, tokens, bias_values, y});
+    return multiply(context, {activations, tokens, outputs});
   for (std::size_t first = 0; first < tokens; first += tokens_per_pass())
     look_up(context,
-            {activations + first * k, std::min(tokens_per_pass(), tokens - first), bias_values, y + first * layout_.n});
+            {activations + first * k, std::min(tokens_per_pass(), tokens - first), branches_.after(outputs, first)});
 }
 
 void LutGemm::look_up(const ort::KernelContext& context, const Part& part) const {
@@ -58,10 +54,13 @@ void LutGemm::look_up(const ort::KernelContext& context, const Part& part) const
                  kernels_.build_lut(part.x + t * inputs.k, inputs, table_bits_, entries + t * bytes,
                                     block_values + t * blocks);
              });
-  const kernels::MatmulLut product{layout_,     weights_,  table_bits_, entries,          block_values,
-                                   part.tokens, part.bias, part.y,      kernels_.prefetch};
-  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
-             [&](std::size_t first, std::size_t last) { kernels_.matmul_lut(product, first, last); });
+  for_tiles(context, part,
+            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+                std::size_t last) {
+              kernels_.matmul_lut({layout, weights, table_bits_, entries, block_values, part.tokens, output.bias,
+                                   output.y, kernels_.prefetch},
+                                  first, last);
+            });
 }
 
 void LutGemm::multiply(const ort::KernelContext& context, const Part& part) const {
@@ -73,9 +72,20 @@ void LutGemm::multiply(const ort::KernelContext& context, const Part& part) cons
              [&](std::size_t first, std::size_t last) {
                kernels::pack_panels(part.x, k, part.tokens, panel_tokens, first, last, x);
              });
-  const kernels::MatmulBcq product{layout_, weights_, x, part.tokens, part.bias, part.y};
-  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
-             [&](std::size_t first, std::size_t last) { kernels_.matmul_bcq(product, first, last); });
+  for_tiles(context, part,
+            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+                std::size_t last) {
+              kernels_.matmul_bcq({layout, weights, x, part.tokens, output.bias, output.y}, first, last);
+            });
+}
+
+template <class Kernel>
+void LutGemm::for_tiles(const ort::KernelContext& context, const Part& part, const Kernel& kernel) const {
+  for_chunks(context, branches_.tiles(), tile_chunks(part.tokens), [&](std::size_t first, std::size_t last) {
+    branches_.for_tiles(first, last,
+                        [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
+                            std::size_t end) { kernel(layout, weights, part.outputs[branch], begin, end); });
+  });
 }
 
 std::size_t LutGemm::tokens_per_pass() const {
@@ -86,7 +96,7 @@ std::size_t LutGemm::tokens_per_pass() const {
 std::size_t LutGemm::tile_chunks(std::size_t tokens) const {
   const auto bytes = static_cast<double>(layout_.tile_bytes());
   const double products = static_cast<double>(tokens * kernels::kBcqTileRows * layout_.inputs.padded_k);
-  return chunk_count(layout_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+  return chunk_count(branches_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
 }
 
 void LutGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }

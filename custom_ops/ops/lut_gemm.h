@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "branches.h"
+
 #include "kernels/lut_gemm.h"
-#include "ort/custom_op.h"
 
 namespace edgeq::ops {
 
@@ -10,10 +11,8 @@ namespace edgeq::ops {
 class LutGemm {
 public:
   static constexpr const char* name = "LutGemm";
-  static constexpr std::array<ort::Formal, 3> inputs{{{ort::ElementType::float32},
-                                                      {ort::ElementType::uint8},
-                                                      {ort::ElementType::float32, ort::Characteristic::optional}}};
-  static constexpr std::array<ort::Formal, 1> outputs{{{ort::ElementType::float32}}};
+  static constexpr auto inputs = kBranchInputs;
+  static constexpr auto outputs = kBranchOutputs;
 
   explicit LutGemm(const ort::KernelInfo& info);
   void compute(const ort::KernelContext& context) const;
@@ -24,18 +23,20 @@ private:
   struct Part {
     const float* x;
     std::size_t tokens;
-    const float* bias;
-    float* y;
+    BranchOutputs outputs;
   };
   void look_up(const ort::KernelContext& context, const Part& part) const;
   void multiply(const ort::KernelContext& context, const Part& part) const;
+  /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
+  template <class Kernel>
+  void for_tiles(const ort::KernelContext& context, const Part& part, const Kernel& kernel) const;
   std::size_t tokens_per_pass() const;
   std::size_t tile_chunks(std::size_t tokens) const;
 
   kernels::LutGemmKernels kernels_;
-  kernels::BcqLayout layout_;
+  kernels::BcqLayout layout_; // of the first branch
   std::size_t table_bits_;
-  const std::uint8_t* weights_;
+  Branches<kernels::BcqLayout> branches_;
 };
 
 } // namespace edgeq::ops

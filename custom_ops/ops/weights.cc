@@ -3,19 +3,7 @@
 
 #include "kernels/sizes.h"
 
-#include <limits>
-
 namespace edgeq::ops {
-namespace {
-
-constexpr std::int64_t kMaxFeatures = std::numeric_limits<std::int32_t>::max();
-
-void check_bias(const ort::Tensor& bias, std::size_t n) {
-  if (bias.shape != ort::Shape{static_cast<std::int64_t>(n)})
-    throw ort::Error("input bias: found shape " + ort::to_string(bias.shape) + ", wanted [" + std::to_string(n) + "]");
-}
-
-} // namespace
 
 WeightShape read_weight_shape(const ort::KernelInfo& info) {
   const std::size_t k = info.size("K", 1, kMaxFeatures), n = info.size("N", 1, kMaxFeatures);
@@ -25,15 +13,16 @@ WeightShape read_weight_shape(const ort::KernelInfo& info) {
   return {n, kernels::make_grouping(k, group_size)};
 }
 
-const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes) {
-  const std::optional<ort::Tensor> weight = info.constant_input(1);
+const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes, std::size_t input,
+                                  const std::string& name) {
+  const std::optional<ort::Tensor> weight = info.constant_input(input);
   if (!weight)
-    throw ort::Error("input W: found a computed tensor, wanted a constant initializer");
+    throw ort::Error("input " + name + ": found a computed tensor, wanted a constant initializer");
   const std::string wanted = ", wanted [" + std::to_string(bytes) + "]";
   if (weight->type != ort::ElementType::uint8)
-    throw ort::Error("input W: found another element type, wanted uint8");
+    throw ort::Error("input " + name + ": found another element type, wanted uint8");
   if (weight->shape.size() != 1 || static_cast<std::uint64_t>(weight->shape[0]) != bytes)
-    throw ort::Error("input W: found shape " + ort::to_string(weight->shape) + wanted);
+    throw ort::Error("input " + name + ": found shape " + ort::to_string(weight->shape) + wanted);
   return static_cast<const std::uint8_t*>(weight->data);
 }
 
@@ -46,19 +35,25 @@ std::size_t token_count(const ort::Tensor& x, std::size_t k) {
   return tokens;
 }
 
-void check_constant_bias(const ort::KernelInfo& info, std::size_t n) {
-  if (info.input_count() < 3)
+Bias::Bias(const ort::KernelInfo& info, std::size_t input, std::string name, std::size_t n)
+    : input_(input), name_(std::move(name)), n_(n) {
+  if (!info.has_input(input))
     return;
-  if (const std::optional<ort::Tensor> bias = info.constant_input(2))
-    check_bias(*bias, n);
+  const std::optional<ort::Tensor> bias = info.constant_input(input);
+  computed_ = !bias;
+  if (bias)
+    constant_ = check(*bias);
 }
 
-const float* bias_data(const ort::KernelContext& context, std::optional<ort::Tensor>& storage, std::size_t n) {
-  storage = context.optional_input(2);
-  if (!storage)
-    return nullptr;
-  check_bias(*storage, n);
-  return static_cast<const float*>(storage->data);
+const float* Bias::data(const ort::KernelContext& context) const {
+  return computed_ ? check(context.input(input_)) : constant_;
+}
+
+const float* Bias::check(const ort::Tensor& bias) const {
+  if (bias.shape != ort::Shape{static_cast<std::int64_t>(n_)})
+    throw ort::Error("input " + name_ + ": found shape " + ort::to_string(bias.shape) + ", wanted [" +
+                     std::to_string(n_) + "]");
+  return static_cast<const float*>(bias.data);
 }
 
 ort::Shape output_shape(const ort::Shape& x, std::size_t n) {

@@ -6,8 +6,11 @@
 #include "ort/custom_op.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace edgeq::ops {
+
+inline constexpr std::int64_t kMaxFeatures = std::numeric_limits<std::int32_t>::max();
 
 /// Attributes K, N and group_size.
 struct WeightShape {
@@ -18,22 +21,37 @@ struct WeightShape {
 /// Reads and checks K, N and group_size.
 WeightShape read_weight_shape(const ort::KernelInfo& info);
 
-/// The constant packed weight at input 1, which must have exactly `bytes` bytes. It lies in the model's memory map.
-const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes);
+/// The constant packed weight at an input, which must have exactly `bytes` bytes. It lies in the model's memory map.
+const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes, std::size_t input = 1,
+                                  const std::string& name = "W");
 
 /// Checks that X is [..., k]; returns the number of tokens, the product of the leading dimensions.
 std::size_t token_count(const ort::Tensor& x, std::size_t k);
 
-/// Checks the shape of the bias at input 2 when it is a constant.
-void check_constant_bias(const ort::KernelInfo& info, std::size_t n);
+/// An optional bias, which must be [n]. A constant one is checked and found once, when the kernel is created.
+class Bias {
+public:
+  Bias() = default;
+  Bias(const ort::KernelInfo& info, std::size_t input, std::string name, std::size_t n);
 
-/// Checks the optional bias at input 2, which must be [n]; null when it is absent.
-const float* bias_data(const ort::KernelContext& context, std::optional<ort::Tensor>& storage, std::size_t n);
+  /// Its values; null when it is absent.
+  const float* data(const ort::KernelContext& context) const;
+
+private:
+  const float* check(const ort::Tensor& bias) const;
+
+  std::size_t input_ = 0;
+  std::string name_;
+  std::size_t n_ = 0;
+  const float* constant_ = nullptr;
+  bool computed_ = false;
+};
 
 /// The shape of X with its last dimension replaced by n.
 ort::Shape output_shape(const ort::Shape& x, std::size_t n);
 
-/// Y is X with the last dimension replaced by attribute N, symbolic names kept.
+/// Y is X with the last dimension replaced by attribute N, symbolic names kept. Further outputs are left to the model's
+/// own value infos: the ABI does not tell how many outputs a node has.
 void infer_matmul_shape(const ort::ShapeInference& inference);
 
 /// Number of chunks into which `items` of equal work are divided: at least `least_work` each, at most 64.

@@ -45,9 +45,20 @@ public:
     return *value;
   }
 
-  std::size_t input_count() const {
+  /// Whether the node has input `index`: an optional input that is left out has no name.
+  bool has_input(std::size_t index) const {
     std::size_t count = 0;
     api_.call(KernelInfoGetInputCount, info_, &count);
+    if (index >= count)
+      return false;
+    const auto name = read_string(
+        [&](char* text, std::size_t* size) { return api_.try_call(KernelInfoGetInputName, info_, index, text, size); });
+    return name && !name->empty();
+  }
+
+  std::size_t output_count() const {
+    std::size_t count = 0;
+    api_.call(KernelInfoGetOutputCount, info_, &count);
     return count;
   }
 

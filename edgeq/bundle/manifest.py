@@ -27,6 +27,22 @@ class FileRecord(_Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class CorrectionRecord(_Strict):
+    """A float16 matrix whose product is added to that of a quantized one.
+
+    Attributes:
+        kind: ``low_rank`` (two factors) or ``sparse`` (single weights in compressed rows).
+        size: Stored bytes.
+        rank: Of the factors.
+        entries: Weights stored.
+    """
+
+    kind: Literal["low_rank", "sparse"]
+    size: NonNegative
+    rank: Positive | None = None
+    entries: NonNegative | None = None
+
+
 class LayerRecord(_Strict):
     """One weight matrix ``[rows, columns]`` and how it is stored.
 
@@ -34,7 +50,8 @@ class LayerRecord(_Strict):
         name: Module or initializer name in the source model.
         operators: Operator types that read it (two for a tied embedding and head).
         scheme: Its scheme string; ``fp32`` where it was kept.
-        size: Stored bytes.
+        size: Stored bytes, those of corrections included.
+        corrections: What is added to its product.
     """
 
     name: str
@@ -43,6 +60,7 @@ class LayerRecord(_Strict):
     rows: Positive
     columns: Positive
     size: NonNegative
+    corrections: list[CorrectionRecord] = []
 
 
 class Source(_Strict):

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from edgeq.formats import Format
+from edgeq.quantization.corrections import Correction, check_corrections
 from edgeq.quantization.operators import DOMAIN, VERSION, matmul_operator
 
 
@@ -42,22 +45,36 @@ class QuantLinear(nn.Module):
         weight: The packed ``[N, K]`` matrix.
         activation_bits: As in `edgeq.schemes.Scheme`.
         bias: float32 ``[N]`` or ``None``.
+        corrections: What is added to the product, in this order.
+
+    Raises:
+        EdgeqError: A correction has another shape than the weight.
     """
 
     bias: Tensor | None
 
-    def __init__(self, weight: PackedWeight, activation_bits: int | None = None, bias: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        weight: PackedWeight,
+        activation_bits: int | None = None,
+        bias: Tensor | None = None,
+        corrections: Sequence[Correction] = (),
+    ) -> None:
         super().__init__()
         self.weight = weight
         self.register_buffer("bias", bias)
+        check_corrections(corrections, weight.rows, weight.columns)
+        self.corrections = nn.ModuleList(corrections)
         self.in_features, self.out_features = weight.columns, weight.rows
         self.operator, self.attributes = matmul_operator(weight.format, weight.rows, weight.columns, activation_bits)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., K]`` to ``[..., N]``, float32."""
-        if torch.onnx.is_in_onnx_export():
-            return self._emit(x)
-        return nn.functional.linear(x, self.weight.dequantize(), self.bias)
+        exporting = torch.onnx.is_in_onnx_export()
+        y = self._emit(x) if exporting else nn.functional.linear(x, self.weight.dequantize(), self.bias)
+        for correction in self.corrections:
+            y = correction(x, y)
+        return y
 
     def _emit(self, x: Tensor) -> Tensor:
         inputs = (x, self.weight.data) if self.bias is None else (x, self.weight.data, self.bias)

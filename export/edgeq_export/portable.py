@@ -81,9 +81,8 @@ def portable_record(record: LayerRecord) -> LayerRecord:
     if not isinstance(fmt, UniformFormat):
         return record
     operators = [STOCK_OPERATORS[operator] for operator in record.operators]
-    return record.model_copy(
-        update={"operators": operators, "size": BlockLayout(fmt, record.rows, record.columns).size}
-    )
+    size = BlockLayout(fmt, record.rows, record.columns).size + sum(each.size for each in record.corrections)
+    return record.model_copy(update={"operators": operators, "size": size})
 
 
 def make_portable(model: ir.Model) -> None:

@@ -10,13 +10,13 @@ from edgeq.bundle.manifest import MANIFEST_NAME
 from edgeq.errors import EdgeqError
 from edgeq.evaluation.perplexity import Comparison, LanguageModel, Quality, compare, evaluate
 from edgeq.evaluation.similarity import Similarity, TextEncoder, evaluate_similarity, read_pairs
-from edgeq.evaluation.texts import read_text
 from edgeq.evaluation.windows import cut_windows, default_window
 from edgeq.progress import Progress
 from edgeq.runtime.encoder import Encoder
 from edgeq.runtime.loading import load_decoder, load_encoder
 from edgeq.runtime.model import Model
 from edgeq.runtime.tokenizer import Tokenizer
+from edgeq.texts import read_text
 
 SAMPLE_CHARACTERS = 20_000  # of the text, on which two tokenizers must agree
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeq.errors import EdgeqError
-from edgeq.evaluation.texts import read_text
+from edgeq.texts import read_text
 
 STSB_COLUMNS = (4, 5, 6)  # score and sentences in the distribution's tab-separated files
 NAMED_COLUMNS = ("score", "sentence1", "sentence2")

@@ -16,11 +16,11 @@ from edgeq.errors import EdgeqError
 from edgeq.evaluation import metrics
 from edgeq.evaluation.metrics import DistanceSum, LossSum, aligned, log_softmax
 from edgeq.evaluation.perplexity import compare, evaluate
-from edgeq.evaluation.texts import read_text
 from edgeq.evaluation.windows import cut_windows, default_window
 from edgeq.runtime.loading import load_decoder
 from edgeq.runtime.model import Model
 from edgeq.runtime.tokenizer import Tokenizer
+from edgeq.texts import read_text
 from tests.tiny_decoder import TinyDecoder, make_tiny_decoder
 
 TEXT = "the cat sat on the mat — the dog, 日本語 and 😀 too. " * 8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the texts that models are evaluated on."""
+"""Reading the texts that models are calibrated and evaluated on."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from edgeq_export.bundle_writer import BundleContents, json_document, write_bund
 from edgeq_export.companions import companion_files
 from edgeq_export.decoder import trace_decoder
 from edgeq_export.encoder import check_encoder, trace_encoder
+from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation
 from edgeq_export.output_directory import check_output
 from edgeq_export.portable import check_plan, make_portable, portable_record
@@ -80,6 +81,8 @@ def export_bundle(
     if portable:
         make_portable(graph)
         layers = [portable_record(record) for record in layers]
+    else:
+        fuse_products(graph)
     contents = BundleContents(
         kind="decoder" if decoder else "encoder",
         model=graph,

@@ -16,6 +16,7 @@ from edgeq.quantization.plan import Plan
 from edgeq.quantization.quantize import quantize_module
 from edgeq.schemes import Scheme
 from edgeq_export.decoder import trace_decoder
+from edgeq_export.fusion import fuse_products
 from tests.export.decoder_session import DecoderSession
 from tests.export.parity import (
     PROMPT,
@@ -29,7 +30,20 @@ from tests.export.parity import (
 from tests.export.tiny_models import CONFIGS, LONG_ROPE_CONTEXT, tiny_model
 
 pytestmark = pytest.mark.transformers
-CAPACITY = 40
+CAPACITY, LAYERS = 40, 2
+# Outputs of the products of a layer: q, k and v; o; gate and up; down. Some architectures store them merged.
+LAYER = [3, 1, 2, 1]
+MERGED = [1, 1, 1, 1]
+OUTPUTS = {
+    "gpt2": [*MERGED * LAYERS, 1],
+    "phi3": [*MERGED * LAYERS, 1],
+    "opt": [1, *[3, 1, 1, 1] * LAYERS, 1, 1],  # no gate, but projections around the layers
+}
+
+
+def outputs_of_products(graph: ir.Model) -> list[int]:
+    """Number of outputs of each product, in order."""
+    return [len(node.outputs) for node in graph.graph if node.op_type == "DintGemm"]
 
 
 @dataclass
@@ -74,7 +88,9 @@ def test_quantized(name: str, tmp_path: Path) -> None:
     model = tiny_model(name)
     quantize_module(model, Plan.build(Scheme.parse("w4a32g32")))
     graph = trace_decoder(model)
+    fuse_products(graph)
     assert {"DintGemm", "QuantGather"} <= {node.op_type for node in graph.graph if node.domain == "com.edgeq"}
+    assert outputs_of_products(graph) == OUTPUTS.get(name.partition("-")[0], [*LAYER * LAYERS, 1])
     ir.save(graph, tmp_path / "model.onnx")
     traced = Traced(name, model, tmp_path / "model.onnx", edgeq_ops.library_path())
     check_cached_steps(model, traced.session(capacity=CAPACITY))

@@ -17,6 +17,7 @@ from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq_export.bundle_writer import BundleContents, json_document, write_bundle
 from edgeq_export.companions import companion_files
+from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation, read_object
 from edgeq_export.interface import kind_of
 from edgeq_export.output_directory import check_output
@@ -67,6 +68,8 @@ def export_onnx_file(
     result = _quantize(model, plan, path, progress)
     if portable:
         make_portable(model)
+    else:
+        fuse_products(model)
     contents = BundleContents(
         kind=kind,
         model=model,

@@ -21,10 +21,12 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
       build_lut_generic,          matmul_f32_lut_bcq_1x64_generic, false, matmul_f32_f32_bcq_1x64_generic, 1,
       {580, 830, 1200, 2200, 140}};
 #if defined(__x86_64__)
-  static constexpr LutGemmKernels avx2{
-      build_lut_avx2, matmul_f32_lut_bcq_4x64_avx2, false, matmul_f32_f32_bcq_6x16_avx2, 6, {6.5, 12, 60, 60, 19}};
-  static constexpr LutGemmKernels avx512{
-      build_lut_avx512, matmul_f32_lut_bcq_4x64_avx2, false, matmul_f32_f32_bcq_6x64_avx512, 6, {6.5, 12, 24, 36, 12}};
+  static const LutGemmKernels avx2{
+      build_lut_avx2,       matmul_f32_lut_bcq_4x64_avx2, prefetch_pays(), matmul_f32_f32_bcq_6x16_avx2, 6,
+      {6.5, 12, 60, 60, 19}};
+  static const LutGemmKernels avx512{
+      build_lut_avx512,     matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
+      {6.5, 12, 24, 36, 12}};
   static const LutGemmKernels avx512_vbmi{
       build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512_vbmi, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
       {2.5, 4.9, 24, 36, 12}};

@@ -98,6 +98,7 @@ void build_lut_avx2(const float*, const Grouping&, std::size_t, std::uint8_t*, L
 void matmul_f32_lut_bcq_4x64_avx2(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_6x16_avx2(const MatmulBcq&, std::size_t, std::size_t);
 void build_lut_avx512(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
+void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_lut_bcq_8x64_avx512_vbmi(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_6x64_avx512(const MatmulBcq&, std::size_t, std::size_t);
 #endif

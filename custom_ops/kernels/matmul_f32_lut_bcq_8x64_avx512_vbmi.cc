@@ -92,9 +92,7 @@ template <int kTokens, int kPlanes, int kHalves, bool kWide> struct Lookup {
   /// Sums the entries that the planes select; `stride` bytes lie between the lines of a plane.
   EDGEQ_MEMBER void sum_planes(const std::uint8_t* line, std::size_t stride, std::size_t inputs, int first_half,
                                bool prefetch) {
-    // All planes are read in the order of memory; the lines of a single plane are not, so fetch those of the next
-    // block.
-    const std::size_t distance = kTokens == 1 ? 2048 : inputs / kBcqRun * stride, ahead = prefetch ? distance : 0;
+    const std::size_t ahead = prefetch ? kStreamAhead : 0;
     clear(inputs / 4);
     const std::uint8_t* entries = tables.entries;
     for (std::size_t k = 0; k < inputs; k += 16, line += 2 * stride, entries += kWide ? 128 : 64) {

@@ -27,30 +27,45 @@ struct BlockTables {
   std::size_t block_stride; // blocks from token to token
 };
 
-/// Multiplies tiles [first, last) by all tokens, up to kTokens at once. look_up(tokens, block, tile, tables, sums)
-/// adds one block of a tile to sums[tokens][64]; finish(sums, tokens) may reorder the rows.
+/// Tiles that a lone pass over the tokens reads in turns, block by block, and bytes by which it fetches ahead in each:
+/// one tile's stream waits for a page table walk at every page, where the processor's own prefetchers stop. Measured on
+/// Sapphire Rapids, one token: 13 to 21 % less time from 4 KiB pages than one stream; four streams were slower from
+/// huge pages.
+constexpr std::size_t kStreams = 2;
+constexpr std::size_t kStreamAhead = 2048;
+
+/// Multiplies tiles [first, last), at most kStreams, by `tokens` tokens from `token` on. look_up(tokens, block, tile,
+/// tables, sums) adds one block of a tile to sums[tokens][64]; finish(sums, tokens) may reorder the rows.
+template <std::size_t kTokens, class LookUp, class Finish>
+EDGEQ_INLINE void matmul_lut_pass(const MatmulLut& product, std::size_t first, std::size_t last, std::size_t token,
+                                  const LookUp& look_up, const Finish& finish) {
+  const BcqLayout& layout = product.layout;
+  const std::size_t entry_stride = lut_bytes(layout.inputs, product.table_bits), block_stride = layout.inputs.blocks();
+  const std::size_t tokens = smaller(kTokens, product.tokens - token), tile_bytes = layout.tile_bytes();
+  BlockTables tables{product.entries + token * entry_stride, entry_stride, product.blocks + token * block_stride,
+                     block_stride};
+  alignas(64) float sums[kStreams][kTokens * kBcqTileRows];
+  __builtin_memset(sums, 0, (last - first) * sizeof *sums);
+  for_each_block(layout, [&](const BcqBlock& block) {
+    for (std::size_t tile = first; tile < last; ++tile)
+      look_up(tokens, block, product.weights + tile * tile_bytes, tables, sums[tile - first]);
+    tables.entries += block.size * product.table_bits / 2;
+    ++tables.blocks;
+  });
+  for (std::size_t tile = first; tile < last; ++tile) {
+    finish(sums[tile - first], tokens);
+    store_rows(layout, tile, sums[tile - first], tokens, product.bias, product.y + token * layout.n);
+  }
+}
+
+/// Multiplies tiles [first, last) by all tokens, up to kTokens at once.
 template <std::size_t kTokens, class LookUp, class Finish>
 EDGEQ_INLINE void matmul_lut_tiles(const MatmulLut& product, std::size_t first, std::size_t last, const LookUp& look_up,
                                    const Finish& finish) {
-  const BcqLayout& layout = product.layout;
-  const std::size_t entry_stride = lut_bytes(layout.inputs, product.table_bits), block_stride = layout.inputs.blocks();
-  alignas(64) float sums[kTokens * kBcqTileRows];
-  for (std::size_t tile = first; tile < last; ++tile) {
-    const std::uint8_t* weights = product.weights + tile * layout.tile_bytes();
-    for (std::size_t token = 0; token < product.tokens; token += kTokens) {
-      const std::size_t tokens = smaller(kTokens, product.tokens - token);
-      BlockTables tables{product.entries + token * entry_stride, entry_stride, product.blocks + token * block_stride,
-                         block_stride};
-      __builtin_memset(sums, 0, sizeof sums);
-      for_each_block(layout, [&](const BcqBlock& block) {
-        look_up(tokens, block, weights, tables, sums);
-        tables.entries += block.size * product.table_bits / 2;
-        ++tables.blocks;
-      });
-      finish(sums, tokens);
-      store_rows(layout, tile, sums, tokens, product.bias, product.y + token * layout.n);
-    }
-  }
+  const std::size_t streams = product.tokens <= kTokens ? kStreams : 1; // else a tile is read again from the cache
+  for (std::size_t tile = first; tile < last; tile += streams)
+    for (std::size_t token = 0; token < product.tokens; token += kTokens)
+      matmul_lut_pass<kTokens>(product, tile, smaller(tile + streams, last), token, look_up, finish);
 }
 
 } // namespace

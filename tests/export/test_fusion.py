@@ -69,7 +69,7 @@ def test_weights_stay_tensors_of_their_own() -> None:
 
 
 def test_more_products_than_one_operator_takes() -> None:
-    model = quantized("w4g32", {name: 32 for name in "abcdefg"})
+    model = quantized("w4g32", dict.fromkeys("abcdefg", 32))
     fuse_products(model)
     assert names_of_products(model) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
 
@@ -91,7 +91,7 @@ def test_other_inputs_stay_apart() -> None:
 
 def test_computed_bias_stays_apart() -> None:
     model = quantized("w4g32", {"q": 32, "k": 32}, biased=True)
-    first, second = list(model.graph)
+    _, second = list(model.graph)
     computed = ir.node("Neg", [second.inputs[2]])
     second.prepend(computed)
     second.replace_input_with(2, computed.outputs[0])

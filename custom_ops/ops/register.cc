@@ -4,6 +4,7 @@
 #include "kernel_info_op.h"
 #include "lut_gemm.h"
 #include "quant_gather.h"
+#include "sparse_gemm.h"
 
 #include "ort/custom_op.h"
 
@@ -20,7 +21,7 @@ class Domain {
 public:
   explicit Domain(const ort::Api& api)
       : api_(api), ops_(ort::CustomOp<DintGemm>(api), ort::CustomOp<LutGemm>(api), ort::CustomOp<QuantGather>(api),
-                        ort::CustomOp<KernelInfoOp>(api)) {
+                        ort::CustomOp<SparseGemm>(api), ort::CustomOp<KernelInfoOp>(api)) {
     api_.call(ort::CreateCustomOpDomain, "com.edgeq", &domain_);
     std::apply([&](const auto&... op) { (api_.call(ort::CustomOpDomainAdd, domain_, &op), ...); }, ops_);
   }
@@ -32,7 +33,8 @@ public:
 
 private:
   ort::Api api_;
-  std::tuple<ort::CustomOp<DintGemm>, ort::CustomOp<LutGemm>, ort::CustomOp<QuantGather>, ort::CustomOp<KernelInfoOp>>
+  std::tuple<ort::CustomOp<DintGemm>, ort::CustomOp<LutGemm>, ort::CustomOp<QuantGather>, ort::CustomOp<SparseGemm>,
+             ort::CustomOp<KernelInfoOp>>
       ops_;
   ort::OrtCustomOpDomain* domain_ = nullptr;
 };

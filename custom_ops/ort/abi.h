@@ -27,7 +27,7 @@ struct OrtApiBase {
 };
 
 enum class ErrorCode : int { ok = 0, fail = 1, invalid_argument = 2, runtime_exception = 6 };
-enum class ElementType : int { undefined = 0, float32 = 1, uint8 = 2, int64 = 7 };
+enum class ElementType : int { undefined = 0, float32 = 1, uint8 = 2, uint16 = 4, int32 = 6, int64 = 7, float16 = 10 };
 enum class Characteristic : int { required = 0, optional = 1 };
 enum class MemoryType : int { default_memory = 0 };
 enum class AttributeType : int { int64 = 1 };

@@ -54,21 +54,31 @@ def quantize(
     importance = None if statistics is None else statistics.diagonal.float()
     if isinstance(fmt, BcqFormat):
         return _image_of_uniform(weight, fmt, importance, options)
-    return _round(weight, fmt, importance, options)
+    return round_groups(weight, fmt, importance, options.grid)
 
 
-def _round(weight: Tensor, fmt: Format, importance: Tensor | None, options: Options) -> QuantizedTensor:
+def round_groups(weight: Tensor, fmt: Format, importance: Tensor | None, options: GridOptions) -> QuantizedTensor:
+    """Fits a grid to every group of every row and rounds to it.
+
+    Args:
+        weight: Floating point ``[N, K]``.
+        fmt: The number format.
+        importance: Weight of each squared error, float32 ``[K]`` or ``[N, K]``; by default all alike.
+        options: How a grid is fitted.
+
+    Raises:
+        EdgeqError: As `fit_grid`.
+    """
     rows, columns = weight.shape
     group_size = fmt.group_size or columns
     groups = group_count(columns, fmt.group_size)
     padded = groups * group_size
-    weights_of_errors = None if importance is None else _pad_zeros(importance, padded).reshape(groups, group_size)
+    shares = None if importance is None else _pad_zeros(importance, padded).expand(rows, padded)
 
     def round_rows(part: slice) -> QuantizedTensor:
         # Every group of every row becomes a row of its own, so that one grid serves them all.
         flat = _pad_columns(weight[part].float(), padded).reshape(-1, group_size)
-        repeated = None if weights_of_errors is None else weights_of_errors.repeat(len(flat) // groups, 1)
-        grid = fit_grid(fmt, flat, repeated, options.grid)
+        grid = fit_grid(fmt, flat, None if shares is None else shares[part].reshape(-1, group_size), options)
         codes = grid.round(flat).reshape(-1, padded)[:, :columns]
         return assemble(fmt, codes, [grid.select(slice(group, None, groups)) for group in range(groups)])
 
@@ -81,7 +91,7 @@ def _image_of_uniform(weight: Tensor, fmt: BcqFormat, importance: Tensor | None,
             "round to nearest has no 1-bit grid", field="format bcq", found="1 plane", wanted="2, 3 or 4 planes"
         )
     uniform = UniformFormat(fmt.bits, fmt.group_size, symmetric=False)
-    tensor = _round(weight, uniform, importance, options)
+    tensor = round_groups(weight, uniform, importance, options.grid)
     assert isinstance(tensor, UniformTensor)
     return from_uniform(tensor, uniform)
 
@@ -93,4 +103,4 @@ def _pad_columns(weight: Tensor, columns: int) -> Tensor:
 
 
 def _pad_zeros(importance: Tensor, columns: int) -> Tensor:
-    return torch.nn.functional.pad(importance, (0, columns - len(importance)))
+    return torch.nn.functional.pad(importance, (0, columns - importance.shape[-1]))

@@ -22,6 +22,8 @@ class LayerStatistics:
         tokens: Number of rows of X.
         absmax: Largest magnitude of each channel, float32 ``[K]``.
         mean_abs: Mean magnitude of each channel, float32 ``[K]``.
+        fisher: Diagonal of the empirical Fisher information of the layer's own weights, float32 ``[N, K]``, where a
+            method asked for it.
         memo: What methods derived from the statistics, kept for the other layers that read the same inputs.
     """
 
@@ -29,6 +31,7 @@ class LayerStatistics:
     tokens: int
     absmax: Tensor
     mean_abs: Tensor
+    fisher: Tensor | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

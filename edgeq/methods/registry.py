@@ -7,8 +7,8 @@ What a method's module has to offer, besides its ``Options`` (`edgeq.methods.opt
 - ``split``: ``split(weight, statistics, options) -> (dense weight, sparse)``, the latter kept beside the codes;
 - ``transform``: ``transform(weight, statistics, fmt, options) -> weight``, easier to quantize;
 - ``solver``: ``quantize(weight, fmt, statistics, options) -> QuantizedTensor``;
-- ``refinement``: ``refine(tensor, fmt, target, statistics, options) -> QuantizedTensor``, nearer to the original weights
-  ``target`` (what came before the transforms);
+- ``refinement``: ``refine(tensor, fmt, target, statistics, options) -> QuantizedTensor``, nearer to the original
+  weights ``target`` (what came before the transforms);
 - ``correction``: ``correct(original, dequantized, statistics, options)`` returns what is added to the layer's output.
 """
 
@@ -48,6 +48,12 @@ class Method:
 _ALL = (
     Method("rtn", "solver", calibrated=False),
     Method("gptq", "solver"),
+    Method("bcq", "solver", calibrated=False),
+    Method("codebook", "solver", calibrated=False),
+    Method("outliers", "split", calibrated=False),
+    Method("magr", "transform"),
+    Method("cd", "refinement"),
+    Method("lorc", "correction"),
 )
 METHODS = {method.name: method for method in _ALL}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The levels that the weights of a group may take in each number format, fitted to given weights.
 
-A format's module has ``fit(weights, fmt, importance, options)`` and ``assemble(fmt, codes, grids)``; solvers reach them
-through `fit_grid` and `assemble` and so work with every format.
+A format's module has ``fit(weights, fmt, importance, options)`` and ``assemble(fmt, codes, grids)`` and its inverse
+``restore(fmt, tensor)``; solvers reach them through the functions here and so work with every format.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeq.formats import Format, QuantizedTensor
 from edgeq.methods.grids import bcq, codebook, uniform
 from edgeq.methods.grids.base import Clip, Grid, GridOptions
 
-__all__ = ["Clip", "Grid", "GridOptions", "assemble", "fit_grid"]
+__all__ = ["Clip", "Grid", "GridOptions", "assemble", "fit_grid", "restore"]
 
 _MODULES: dict[str, ModuleType] = {"uniform": uniform, "bcq": bcq, "codebook": codebook}
 
@@ -41,6 +41,11 @@ def fit_grid(fmt: Format, weights: Tensor, importance: Tensor | None = None, opt
 def assemble(fmt: Format, codes: Tensor, grids: Sequence[Grid]) -> QuantizedTensor:
     """The matrix of codes uint8 ``[N, K]`` and one grid per group of columns, in order."""
     return cast("QuantizedTensor", _module(fmt).assemble(fmt, codes, grids))
+
+
+def restore(fmt: Format, tensor: QuantizedTensor) -> list[Grid]:
+    """The grids that a matrix was assembled from, one per group of columns."""
+    return cast("list[Grid]", _module(fmt).restore(fmt, tensor))
 
 
 def _module(fmt: Format) -> ModuleType:

@@ -56,8 +56,7 @@ def fit(weights: Tensor, fmt: BcqFormat, importance: Tensor | None, options: Gri
     planes, offset = solution[:, :-1].abs(), solution[:, -1:]
     coefficients = as_float16(planes.sort(1).values.float() * options.multiplier)
     offset = as_float16(offset.float())
-    levels = torch.cat([coefficients, offset], 1) @ _design(fmt.bits).float().T
-    return BcqGrid.of_levels(levels, coefficients, offset)
+    return _grid(coefficients, offset)
 
 
 def assemble(fmt: BcqFormat, codes: Tensor, grids: Sequence[BcqGrid]) -> BcqTensor:
@@ -65,6 +64,13 @@ def assemble(fmt: BcqFormat, codes: Tensor, grids: Sequence[BcqGrid]) -> BcqTens
     coefficients = torch.stack([grid.coefficients for grid in grids], 1).half()
     offsets = torch.cat([grid.offset for grid in grids], 1).half()
     return BcqTensor(codes.contiguous().numpy(), coefficients.numpy(), offsets.numpy())
+
+
+def restore(fmt: BcqFormat, tensor: BcqTensor) -> list[BcqGrid]:
+    """The grid of each group of a matrix."""
+    coefficients = torch.from_numpy(tensor.coefficients).float()
+    offsets = torch.from_numpy(tensor.offsets).float()
+    return [_grid(coefficients[:, group], offsets[:, group : group + 1]) for group in range(offsets.shape[1])]
 
 
 def alternate(rows: SortedRows, planes: int, rounds: int) -> Tensor:
@@ -121,12 +127,21 @@ def improve(rows: SortedRows, solution: Tensor) -> Tensor:
     normal = (mass @ (design[:, :, None] * design[:, None, :]).flatten(1)).reshape(-1, size, size)
     residual = (moment - mass * (solution @ design.T)) @ design
     normal.diagonal(dim1=1, dim2=2).add_(RIDGE * mass.sum(1, keepdim=True))
-    return solution + torch.linalg.solve(normal, residual)
+    step: Tensor = torch.linalg.solve(normal, residual)
+    return solution + step
 
 
 def levels_of(solution: Tensor) -> Tensor:
     """Levels by code, ``[M, 2^q]``."""
     return solution @ _design(solution.shape[1] - 1).T
+
+
+def _grid(coefficients: Tensor, offset: Tensor) -> BcqGrid:
+    signs = _design(coefficients.shape[1])[:, :-1].float()
+    levels = offset.expand(-1, len(signs))
+    for plane in range(coefficients.shape[1]):  # summed in the order in which the format sums
+        levels = levels + coefficients[:, plane : plane + 1] * signs[:, plane]
+    return BcqGrid.of_levels(levels, coefficients, offset)
 
 
 @cache

@@ -51,8 +51,7 @@ def fit(weights: Tensor, fmt: CodebookFormat, importance: Tensor | None, options
     rounds = options.rounds if isinstance(options, CodebookGridOptions) else CodebookGridOptions().rounds
     centroids = k_means(SortedRows(weights, importance), 2**fmt.bits, rounds) * options.multiplier
     stored, scales = nearest_levels(centroids.float().unsqueeze(1).numpy(), 2**fmt.bits)
-    table, scale = torch.from_numpy(stored)[:, 0], torch.from_numpy(scales)
-    return CodebookGrid.of_levels(table.float() * scale.float(), table, scale)
+    return _grid(torch.from_numpy(stored)[:, 0], torch.from_numpy(scales))
 
 
 def assemble(fmt: CodebookFormat, codes: Tensor, grids: Sequence[CodebookGrid]) -> CodebookTensor:
@@ -60,6 +59,12 @@ def assemble(fmt: CodebookFormat, codes: Tensor, grids: Sequence[CodebookGrid]) 
     tables = torch.stack([grid.table for grid in grids], 1)
     scales = torch.cat([grid.scale for grid in grids], 1)
     return CodebookTensor(codes.contiguous().numpy(), tables.numpy(), scales.numpy())
+
+
+def restore(fmt: CodebookFormat, tensor: CodebookTensor) -> list[CodebookGrid]:
+    """The grid of each group of a matrix."""
+    tables, scales = torch.from_numpy(tensor.levels), torch.from_numpy(tensor.scales)
+    return [_grid(tables[:, group], scales[:, group : group + 1]) for group in range(scales.shape[1])]
 
 
 def k_means(rows: SortedRows, count: int, rounds: int) -> Tensor:
@@ -98,3 +103,7 @@ def _refine(rows: SortedRows, centroids: Tensor, rounds: int) -> Tensor:
             break
         centroids = moved
     return centroids
+
+
+def _grid(table: Tensor, scale: Tensor) -> CodebookGrid:
+    return CodebookGrid.of_levels(table.float() * scale.float(), table, scale)

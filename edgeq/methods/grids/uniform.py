@@ -79,6 +79,17 @@ def assemble(fmt: UniformFormat, codes: Tensor, grids: Sequence[UniformGrid]) ->
     return UniformTensor(codes.contiguous().numpy(), scales.numpy(), zeros)
 
 
+def restore(fmt: UniformFormat, tensor: UniformTensor) -> list[UniformGrid]:
+    """The grid of each group of a matrix."""
+    scales = torch.from_numpy(tensor.scales).float()
+    half = torch.full_like(scales, 2 ** (fmt.bits - 1))
+    zeros = half if tensor.zero_points is None else torch.from_numpy(tensor.zero_points).float()
+    return [
+        UniformGrid.of(scale, zero, 2**fmt.bits - 1)
+        for scale, zero in zip(scales.split(1, 1), zeros.split(1, 1), strict=True)  # type: ignore[no-untyped-call]
+    ]
+
+
 def _error(grid: UniformGrid, weights: Tensor, importance: Tensor | None, clip: Clip, workspace: Tensor) -> Tensor:
     """Sum of the squared or cubic errors of each row; ``workspace`` is float32 ``[2, N, g]``."""
     steps = torch.mul(weights, grid.inverse, out=workspace[0])

@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from edgeq.errors import EdgeqError
 from evidence.cells import OWN, Cell
 from evidence.grid import cells_of
 from evidence.others import OtherTools
@@ -32,6 +30,8 @@ from evidence.quality import DecoderQuality, EncoderQuality
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER, load_subject
 from evidence.table import render
+
+from edgeq.errors import EdgeqError
 
 
 def run(options: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from edgeq.cli.ranges import parse_numbers
 from edgeq_devices.conditions import read_conditions
-from edgeq_devices.job import SEED, Job, Test, plan
+from edgeq_devices.job import SEED, Job, Model, Test, plan
 from edgeq_devices.measure import random_tokens, repetition, warm_up
 from edgeq_devices.memory import read_memory
 from edgeq_devices.tables import MIB, aligned_table
@@ -36,11 +36,11 @@ SPAWN = get_context("spawn")
 def serve(job: Job, genai: bool, pipe: Connection) -> None:
     """The engine's process: loads the model, then runs a repetition for each request."""
     if genai:
-        from genai_model import GenaiModel as Model
+        from genai_model import GenaiModel as Runner
     else:
-        from edgeq_devices.local import DecoderModel as Model  # type: ignore[assignment]
+        from edgeq_devices.local import DecoderModel as Runner  # type: ignore[assignment]
     before, start = read_memory(), time.perf_counter()
-    model = Model(job)
+    model = Runner(job)
     seconds = time.perf_counter() - start
     tokens = random_tokens(job.test, model.vocabulary, job.seed)
     loaded = read_memory()
@@ -48,7 +48,7 @@ def serve(job: Job, genai: bool, pipe: Connection) -> None:
     pipe.send((seconds, loaded.anonymous - before.anonymous))
     while pipe.recv():
         used = time.process_time()
-        pipe.send((repetition(model, job.test, tokens), time.process_time() - used))
+        pipe.send((repetition(model, job.test, tokens).ns, time.process_time() - used))
     pipe.send(read_memory().anonymous)
 
 
@@ -116,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[list[Engine]]:
 
 
 def engine_of(path: Path, test: Test, threads: int, *, genai: bool) -> Engine:
-    return Engine(path.name, Job(str(path), test, threads, seed=SEED), genai)
+    return Engine(path.name, Job(Model(str(path)), test, threads, seed=SEED), genai)
 
 
 def rows(engines: list[Engine]) -> Iterator[list[str]]:

@@ -8,12 +8,12 @@ Nothing here is needed by edgeq; a tool that is not installed is left out::
 
 from __future__ import annotations
 
-from competitors.base import Quantizer, Unsuitable
+from competitors.base import Quantizer, UnsuitableError
 from competitors.hqq_quantizer import hqq_quantizers
 from competitors.llama_cpp import llama_cpp_quantizers
 from competitors.onnxruntime_nbits import onnxruntime_quantizers
 
-__all__ = ["Quantizer", "Unsuitable", "all_quantizers"]
+__all__ = ["Quantizer", "UnsuitableError", "all_quantizers"]
 
 
 def all_quantizers() -> list[Quantizer]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-class Unsuitable(Exception):
+class UnsuitableError(Exception):
     """A matrix has a shape that the type cannot hold."""
 
 
@@ -27,7 +27,7 @@ class Quantizer:
         bits: Stored bits per weight of a ``[rows, columns]`` matrix, scales and offsets included; scales count 16 bits
             where the tool lets the user choose their width.
         quantize: ``(weight [N, K], XᵀX / tokens [K, K] or None) -> the weights that the stored form decodes to``;
-            raises `Unsuitable`.
+            raises `UnsuitableError`.
         calibrated: Whether it reads XᵀX.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from competitors.base import Floats, Quantizer, Unsuitable, per_group
+from competitors.base import Floats, Quantizer, UnsuitableError, per_group
 
 BITS, GROUPS = (4, 3, 2), (128, 64, 32)
 
@@ -29,7 +29,7 @@ def _quantizer(bits: int, group: int) -> Quantizer:
 
     def quantize(weight: Floats, _gram: NDArray[np.float64] | None) -> Floats:
         if weight.shape[1] % group:
-            raise Unsuitable(f"rows of {weight.shape[1]} weights are no whole groups of {group}")
+            raise UnsuitableError(f"rows of {weight.shape[1]} weights are no whole groups of {group}")
         tensor = torch.from_numpy(np.ascontiguousarray(weight))
         codes, meta = Hqq.quantize(tensor, nbits=bits, group_size=group, axis=1, bitpack=False, device="cpu")
         for name in ("scale", "zero"):  # stored as float16

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""llama.cpp's types: quantized by its own library (``llama-cpp-python`` carries it), decoded by the ``gguf`` package."""
+"""llama.cpp's types: quantized by its own library (in ``llama-cpp-python``), decoded by the ``gguf`` package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from competitors.base import Floats, Quantizer, Unsuitable
+from competitors.base import Floats, Quantizer, UnsuitableError
 
 TYPES = ("Q8_0", "Q4_0", "Q4_K", "IQ4_XS", "Q3_K", "IQ3_S", "IQ3_XXS", "Q2_K", "IQ2_S")
 LIBRARY_VARIABLE = "GGML_LIBRARY"  # a libggml-base built elsewhere
@@ -25,12 +25,12 @@ def llama_cpp_quantizers() -> list[Quantizer]:
         return []
     import gguf
 
-    quantizers = []
+    quantizers: list[Quantizer] = []
     for name in TYPES:
         kind = gguf.GGMLQuantizationType[name]
         block, size = gguf.GGML_QUANT_SIZES[kind]
-        for method in ("default", "imatrix") if name != "Q8_0" else ("default",):
-            quantizers.append(_quantizer(library, kind, 8 * size / block, block, method))
+        methods = ("default", "imatrix") if name != "Q8_0" else ("default",)
+        quantizers += [_quantizer(library, kind, 8 * size / block, block, method) for method in methods]
     return quantizers
 
 
@@ -40,7 +40,7 @@ def _quantizer(library: ctypes.CDLL, kind: Any, bits: float, block: int, method:
     def quantize(weight: Floats, gram: NDArray[np.float64] | None) -> Floats:
         rows, columns = weight.shape
         if columns % block:
-            raise Unsuitable(f"{kind.name} stores {block} weights at a time, a row has {columns}")
+            raise UnsuitableError(f"{kind.name} stores {block} weights at a time, a row has {columns}")
         values = np.ascontiguousarray(weight, np.float32)
         # llama.cpp's importance matrix is the mean square of each input, over the calibration tokens.
         importance = None if gram is None else np.ascontiguousarray(np.diag(gram), np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from competitors.base import Floats, Quantizer, Unsuitable, per_group
+from competitors.base import Floats, Quantizer, UnsuitableError, per_group
 
 BITS, GROUPS = (4, 3, 2), (128, 64, 32)
 Gram = NDArray[np.float64] | None
@@ -78,4 +78,4 @@ def _hqq(weight: Floats, bits: int, group: int) -> Floats:
 
 def _check(weight: Floats, group: int) -> None:
     if weight.shape[1] % group:
-        raise Unsuitable(f"rows of {weight.shape[1]} weights are no whole groups of {group}")
+        raise UnsuitableError(f"rows of {weight.shape[1]} weights are no whole groups of {group}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from competitors import Quantizer, Unsuitable, all_quantizers
+from competitors import Quantizer, UnsuitableError, all_quantizers
 from numpy.typing import NDArray
 from torch import nn
 
@@ -60,7 +60,7 @@ class OtherTools:
         start = time.perf_counter()
         try:
             bits = replace_weights(_model(decoder), quantizer, grams)
-        except Unsuitable as error:
+        except UnsuitableError as error:
             return {"unsuitable": str(error)}
         seconds = time.perf_counter() - start
         return {"bits_per_weight": bits, "quantize_seconds": seconds, **self._quality.measure(decoder)}

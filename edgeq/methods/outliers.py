@@ -3,8 +3,8 @@
 
 Source: SqueezeLLM (arXiv 2306.07629), section 4.2: weights beyond a multiple (1.5 to 2) of the interquartile range,
 about 0.4 % of a matrix, and the 0.05 % of the highest sensitivity. The paper chooses the multiple to reach a share;
-here the share is given itself. Its sensitivity is the Fisher information; where there is none, the mean square of the input
-times the squared weight, our choice, stands for it: what setting the weight to zero would cost.
+here the share is given itself. Its sensitivity is the Fisher information; where there is none, the mean square of the
+input times the squared weight, our choice, stands for it: what setting the weight to zero would cost.
 """
 
 from __future__ import annotations

@@ -69,24 +69,87 @@ class Test:
 
 
 @dataclass(frozen=True)
+class DecoderGraph:
+    """Names and shapes of a decoder's graph, as the bundle's ``genai_config.json`` gives them.
+
+    Attributes:
+        input_ids: Input with the tokens.
+        attention_mask: Input with the mask.
+        position_ids: Input with the positions; ``None`` if there is none.
+        logits: Output with the logits.
+        past_key: Inputs with the keys, ``%d`` for the layer; the other three likewise.
+        past_value: Inputs with the values.
+        present_key: Outputs with the keys.
+        present_value: Outputs with the values.
+        layers: Number of layers.
+        kv_heads: Heads of keys and values.
+        head_size: Width of a head.
+    """
+
+    input_ids: str
+    attention_mask: str
+    position_ids: str | None
+    logits: str
+    past_key: str
+    past_value: str
+    present_key: str
+    present_value: str
+    layers: int
+    kv_heads: int
+    head_size: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """The bundle, as far as running it goes.
+
+    Attributes:
+        directory: Where it lies, on the machine that measures.
+        file: Its graph's file there.
+        vocabulary: Number of token ids.
+        context: Tokens that it can hold.
+        library: The operator library there; ``None`` if the graph needs none.
+        decoder: Its graph's names and shapes; ``None`` for an encoder.
+    """
+
+    directory: str
+    file: str = "model.onnx"
+    vocabulary: int = 0
+    context: int = 0
+    library: str | None = None
+    decoder: DecoderGraph | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """Everything that a worker process needs to know.
 
     Attributes:
-        bundle: Directory of the bundle.
+        model: What to run.
         test: What to time.
         threads: Intra-operator threads of ONNX Runtime.
         repetitions: Timed repetitions.
         warmup: Run once untimed first: the whole prompt, or one generated token (as llama-bench does).
         seed: Seed of the random token ids.
+        processors: Processors to run on; empty for all.
+        holder: Who measures, for others who want to at the same time.
+        idle_seconds: Time that the idle machine's power is measured for, before and after; 0 where power is not.
     """
 
-    bundle: str
+    model: Model
     test: Test
     threads: int
     repetitions: int = 5
     warmup: bool = True
     seed: int = SEED
+    processors: tuple[int, ...] = ()
+    holder: str = "edgeq"
+    idle_seconds: float = 0.0
+
+    @property
+    def bundle(self) -> str:
+        """Directory of the bundle."""
+        return self.model.directory
 
     @property
     def name(self) -> str:
@@ -101,7 +164,16 @@ class Job:
     def from_json(cls, text: str) -> Job:
         """Reads what :meth:`to_json` wrote."""
         fields = json.loads(text)
-        return cls(**{**fields, "test": Test(**fields["test"])})
+        model = fields["model"]
+        decoder = DecoderGraph(**model["decoder"]) if model["decoder"] else None
+        return cls(
+            **{
+                **fields,
+                "model": Model(**{**model, "decoder": decoder}),
+                "test": Test(**fields["test"]),
+                "processors": tuple(fields["processors"]),
+            }
+        )
 
 
 def plan(prompts: list[int], generates: list[int], depths: list[int], *, encoder: bool) -> list[Test]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -37,13 +38,38 @@ class Model(Protocol):
         """Processes tokens, shape [count], after those in the context; an encoder takes them as one sentence."""
 
 
+@dataclass(frozen=True)
+class Timing:
+    """When a repetition ran, in nanoseconds of the machine's monotonic clock.
+
+    Attributes:
+        start_ns: After the context was filled to its depth.
+        prompt_end_ns: After the prompt; ``start_ns`` if there is none.
+        token_ends_ns: After each generated token.
+    """
+
+    start_ns: int
+    prompt_end_ns: int
+    token_ends_ns: tuple[int, ...] = ()
+
+    @property
+    def end_ns(self) -> int:
+        """When everything was done."""
+        return self.token_ends_ns[-1] if self.token_ends_ns else self.prompt_end_ns
+
+    @property
+    def ns(self) -> int:
+        """What it took."""
+        return self.end_ns - self.start_ns
+
+
 def random_tokens(test: Test, vocabulary: int, seed: int) -> Tokens:
     """Token ids for every position of the test's context, uniform over the vocabulary; equal for equal seeds."""
     return np.random.default_rng(seed).integers(0, vocabulary, test.context, dtype=np.int64)
 
 
-def repetition(model: Model, test: Test, tokens: Tokens, clock: Callable[[], int] = time.perf_counter_ns) -> int:
-    """Runs the test once; returns the nanoseconds it took without the filling to its depth."""
+def repetition(model: Model, test: Test, tokens: Tokens, clock: Callable[[], int] = time.monotonic_ns) -> Timing:
+    """Runs the test once; the filling to its depth is not timed."""
     depth, prompt, generated = np.split(tokens, [test.depth, test.depth + test.prompt])
     model.reset()
     if depth.size:
@@ -51,9 +77,12 @@ def repetition(model: Model, test: Test, tokens: Tokens, clock: Callable[[], int
     start = clock()
     if prompt.size:
         model.advance(prompt)
+    prompt_end = clock() if prompt.size else start
+    ends = []
     for position in range(generated.size):
         model.advance(generated[position : position + 1])
-    return clock() - start
+        ends.append(clock())
+    return Timing(start, prompt_end, tuple(ends))
 
 
 def warm_up(model: Model, test: Test, tokens: Tokens) -> None:
@@ -66,8 +95,8 @@ def warm_up(model: Model, test: Test, tokens: Tokens) -> None:
         model.advance(tokens[depth_and_prompt.size :][:1])
 
 
-def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: int) -> Iterator[int]:
-    """Yields the nanoseconds of each repetition.
+def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: int) -> Iterator[Timing]:
+    """Yields the timing of each repetition.
 
     Raises:
         EdgeqError: The test does not fit the model's context.

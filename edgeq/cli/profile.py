@@ -66,7 +66,7 @@ def _plan(
     warmup: bool,
 ) -> tuple[ModelFacts, list[Job]]:
     from edgeq_devices.facts import model_facts
-    from edgeq_devices.job import Job, plan
+    from edgeq_devices.job import Job, Model, plan
 
     facts = model_facts(path)
     tests = plan(
@@ -79,7 +79,8 @@ def _plan(
         raise EdgeqError("nothing to measure", field="-p and -n", found="0", wanted="at least one length above 0")
     for test in tests:
         test.check_fits(facts.context or sys.maxsize)
-    return facts, [Job(str(path), test, count, repetitions, warmup) for count in _threads(threads) for test in tests]
+    model = Model(str(path))
+    return facts, [Job(model, test, count, repetitions, warmup) for count in _threads(threads) for test in tests]
 
 
 def _threads(text: str | None) -> list[int]:

@@ -55,7 +55,7 @@ class Encoder:
     def __init__(self, bundle: Bundle, session: ort.InferenceSession) -> None:
         self.bundle, self._session = bundle, session
         self.tokenizer, self.pooling = Tokenizer.from_bundle(bundle), Pooling.from_bundle(bundle)
-        self.max_tokens = _max_tokens(bundle)
+        self.max_tokens = max_tokens(bundle)
         self.load_seconds = 0.0
         self._inputs = [tensor.name for tensor in session.get_inputs()]
         known = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
@@ -125,7 +125,8 @@ def pad(batch: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[NDArray[np.int
     return ids, mask
 
 
-def _max_tokens(bundle: Bundle) -> int | None:
+def max_tokens(bundle: Bundle) -> int | None:
+    """Tokens of a text that an encoder reads at most; ``None`` where its files state no limit."""
     files = [file for name in LIMIT_FILES if (file := bundle.file(name))]
     found = [read_json_as(file, _Limits) for file in files]
     limits = [int(limit) for entry in found for limit in entry.model_dump().values() if limit]

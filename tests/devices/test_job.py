@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from edgeq_devices.job import Job, Test, plan
+from edgeq_devices.job import Job, Model, Test, plan
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_plan_of_an_encoder_has_one_test_per_length():
 
 
 def test_a_job_survives_its_json():
-    job = Job("out dir/ü", Test(prompt=3, depth=2), threads=2, repetitions=7, warmup=False, seed=5)
+    job = Job(Model("out dir/ü"), Test(prompt=3, depth=2), threads=2, repetitions=7, warmup=False, seed=5)
     line = job.to_json()
     assert "\n" not in line
     assert Job.from_json(line) == job

@@ -6,7 +6,7 @@ import pytest
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.facts import model_facts
-from edgeq_devices.job import Job, Test
+from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.local import DecoderModel, EncoderModel, load
 from edgeq_devices.profiler import measure_job
 from tests.tiny_decoder import byte_tokenizer, write_records
@@ -46,7 +46,7 @@ def tiny_encoder(tmp_path):
 
 
 def test_a_decoder_appends_to_its_context_and_forgets_it(tiny_decoder):
-    model = DecoderModel(Job(str(tiny_decoder.directory), Test(prompt=8, depth=4), threads=1))
+    model = DecoderModel(Job(Model(str(tiny_decoder.directory)), Test(prompt=8, depth=4), threads=1))
     assert (model.vocabulary, model.context, model.instruction_set) == (tiny_decoder.vocab, tiny_decoder.context, None)
     tokens = np.arange(10, dtype=np.int64)
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_decoder_appends_to_its_context_and_forgets_it(tiny_decoder):
 
 
 def test_an_encoder_takes_any_sentence(tiny_encoder):
-    model = load(Job(str(tiny_encoder), Test(prompt=8, encoder=True), threads=1))
+    model = load(Job(Model(str(tiny_encoder)), Test(prompt=8, encoder=True), threads=1))
     assert isinstance(model, EncoderModel)
     assert model.context == 32
     model.reset()
@@ -69,16 +69,16 @@ def test_an_encoder_takes_any_sentence(tiny_encoder):
 
 
 def test_an_encoder_is_measured_by_sentences(tiny_encoder):
-    result = measure_job(Job(str(tiny_encoder), Test(prompt=16, encoder=True), threads=1, repetitions=2))
+    result = measure_job(Job(Model(str(tiny_encoder)), Test(prompt=16, encoder=True), threads=1, repetitions=2))
     assert result.rate.mean == pytest.approx(sum(1e9 / sample for sample in result.samples_ns) / 2)
     assert model_facts(tiny_encoder).kind == "encoder"
 
 
 def test_a_sentence_longer_than_the_encoder_takes_is_refused(tiny_encoder):
     with pytest.raises(EdgeqError, match=r"^enc33: the test does not fit"):
-        measure_job(Job(str(tiny_encoder), Test(prompt=33, encoder=True), threads=1))
+        measure_job(Job(Model(str(tiny_encoder)), Test(prompt=33, encoder=True), threads=1))
 
 
 def test_no_bundle():
     with pytest.raises(EdgeqError, match="no such bundle"):
-        load(Job("/no/such/bundle", Test(prompt=1), threads=1))
+        load(Job(Model("/no/such/bundle"), Test(prompt=1), threads=1))

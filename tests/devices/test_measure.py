@@ -43,7 +43,7 @@ class Recorder:
 )
 def test_prompts_run_at_once_generation_one_by_one_and_depth_is_not_timed(test, calls, time):
     model = Recorder()
-    assert repetition(model, test, random_tokens(test, 1000, 0), model.clock) == time
+    assert repetition(model, test, random_tokens(test, 1000, 0), model.clock).ns == time
     assert model.calls == calls
 
 
@@ -56,6 +56,13 @@ def test_warm_up_runs_the_prompt_or_one_token(test, first):
     assert len(list(measure(model, test, 2, warmup=True, seed=0))) == 2
     assert model.calls[: len(first)] == first
     assert model.calls.count("reset") == 3
+
+
+def test_prompt_and_tokens_are_timed_apart():
+    model = Recorder()
+    test = Test(prompt=4, generate=3, depth=10)
+    timing = repetition(model, test, random_tokens(test, 1000, 0), model.clock)
+    assert timing == loops.Timing(start_ns=10, prompt_end_ns=14, token_ends_ns=(15, 16, 17))
 
 
 def test_no_warm_up():

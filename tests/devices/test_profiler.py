@@ -5,10 +5,10 @@ import sys
 import pytest
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.job import Job, Test
+from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.profiler import measure_job
 
-JOB = Job("some-bundle", Test(prompt=4), threads=1, repetitions=3)
+JOB = Job(Model("some-bundle"), Test(prompt=4), threads=1, repetitions=3)
 # A worker whose model sleeps a millisecond per token and holds 16 MiB while it is loaded.
 SLEEPER = """
 import sys, time
@@ -44,7 +44,7 @@ def test_a_job_is_measured_in_a_process_of_its_own():
 
 
 def test_a_mendable_error_in_the_worker_arrives_as_one():
-    too_long = Job("some-bundle", Test(prompt=65), threads=1)
+    too_long = Job(Model("some-bundle"), Test(prompt=65), threads=1)
     with pytest.raises(EdgeqError, match=r"^pp65: the test does not fit .* found 65 tokens, wanted at most 64$"):
         measure_job(too_long, worker=python(SLEEPER))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeq_devices.conditions import Conditions, Frequency
-from edgeq_devices.job import Job, Test
+from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.memory import Memory
 from edgeq_devices.results import Measurement, ModelFacts, Report
 from edgeq_devices.tables import aligned_table, binary_size, comma_separated, json_text, markdown, parameter_count
@@ -38,7 +38,7 @@ def measured(test, samples, **changes):
     peak = Memory(90 * MIB, 1536 * MIB, 0, 1626 * MIB)
     loaded = replace(memory, anonymous=60 * MIB)
     base = Measurement(
-        Job("out/tiny-w4", test, threads=2, repetitions=2),
+        Job(Model("out/tiny-w4"), test, threads=2, repetitions=2),
         samples,
         250_000_000,
         memory,

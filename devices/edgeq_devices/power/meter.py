@@ -6,7 +6,9 @@ from __future__ import annotations
 import math
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 
 from edgeq_devices.power.source import Description, Quantity, Source
@@ -35,7 +37,7 @@ class Meter:
         self._interval = interval or self.description.interval
         self._joules = {rail.name: 0.0 for rail in self.description.rails}
         self._last: tuple[int, Mapping[str, float]] | None = None
-        self._samples = 0
+        self._history: list[Reading] = []
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._fault: str | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -56,9 +58,24 @@ class Meter:
         """Takes a sample now; the energy up to it."""
         self._sample()
         with self._lock:
-            assert self._last is not None or self._fault
-            now = self._last[0] if self._last else self._clock()
-            return Reading(now, dict(self._joules), self._samples, self._fault)
+            last = self._history[-1] if self._history else Reading(self._clock(), {}, 0)
+            return replace(last, fault=self._fault)
+
+    def at(self, time_ns: int) -> Reading:
+        """The energy up to a time of the meter's clock, interpolated between the samples around it.
+
+        A time after the last sample takes a new one first.
+        """
+        if not self._history or time_ns > self._history[-1].time_ns:
+            self._sample()
+        with self._lock:
+            return replace(self._interpolate(time_ns), fault=self._fault)
+
+    def _interpolate(self, time_ns: int) -> Reading:
+        index = bisect_left(self._history, time_ns, key=lambda reading: reading.time_ns)
+        if 0 < index < len(self._history):
+            return self._history[index - 1].towards(self._history[index], time_ns)
+        return self._history[0 if index == 0 else -1] if self._history else Reading(time_ns, {}, 0)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval) and not self._fault:
@@ -76,7 +93,7 @@ class Meter:
                 self._fault = f"{self.description.name} failed: {error}"
                 return
             self._last = (now, values)
-            self._samples += 1
+            self._history.append(Reading(now, dict(self._joules), len(self._history) + 1))
 
     def _accumulate(self, now: int, values: Mapping[str, float]) -> None:
         if missing := self._joules.keys() - values.keys():

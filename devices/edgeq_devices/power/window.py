@@ -29,6 +29,12 @@ class Reading:
     samples: int
     fault: str | None = None
 
+    def towards(self, later: Reading, time_ns: int) -> Reading:
+        """The reading at a time between this one and a later one, power taken as constant in between."""
+        share = (time_ns - self.time_ns) / (later.time_ns - self.time_ns)
+        joules = {rail: start + share * (later.joules[rail] - start) for rail, start in self.joules.items()}
+        return Reading(time_ns, joules, self.samples)
+
     def __sub__(self, earlier: Reading) -> Window:
         return Window(
             seconds=(self.time_ns - earlier.time_ns) * 1e-9,

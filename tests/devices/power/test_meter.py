@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -19,31 +18,31 @@ RAILS = (Rail("total", counted=True), Rail("part", counted=False))
 
 
 class Script:
-    """A source that reports what a test wrote down, and counts how often it was closed."""
+    """A source that reports what a test wrote down; a second passes with every sample."""
 
-    def __init__(self, quantity: Quantity, values: Iterator[Callable[[], Mapping[str, float]]]) -> None:
+    def __init__(self, quantity: Quantity, *steps: float | Callable[[], Mapping[str, float]]) -> None:
         self.description = Description("script", quantity, RAILS, "nothing", "none", interval=3600)
-        self._values, self.closed = values, 0
+        self._steps, self.now, self.closed = iter(steps), -1, 0
+
+    def clock(self) -> int:
+        return self.now * SECOND
 
     def read(self) -> Mapping[str, float]:
-        return next(self._values)()
+        self.now += 1
+        step = next(self._steps)
+        return step() if callable(step) else {"total": step, "part": step / 2}
 
     def close(self) -> None:
         self.closed += 1
 
 
-def values(*totals: float) -> Iterator[Callable[[], Mapping[str, float]]]:
-    return iter([lambda total=total: {"total": total, "part": total / 2} for total in totals])
-
-
-def seconds() -> Callable[[], int]:
-    ticks = itertools.count()
-    return lambda: next(ticks) * SECOND
+def open_meter(source: Script) -> Meter:
+    return Meter(source, clock=source.clock)
 
 
 def test_power_is_integrated_by_the_trapezoidal_rule() -> None:
-    source = Script(Quantity.POWER, values(2.0, 4.0, 4.0))
-    with Meter(source, clock=seconds()) as meter:
+    source = Script(Quantity.POWER, 2.0, 4.0, 4.0)
+    with open_meter(source) as meter:
         first, second = meter.read(), meter.read()
     assert first.joules == {"total": 3.0, "part": 1.5}
     window = second - first
@@ -52,16 +51,24 @@ def test_power_is_integrated_by_the_trapezoidal_rule() -> None:
 
 
 def test_counters_are_subtracted() -> None:
-    with Meter(Script(Quantity.ENERGY, values(100.0, 107.0, 120.0)), clock=seconds()) as meter:
-        assert (meter.read().joules, meter.read().joules) == (
-            {"total": 7.0, "part": 3.5},
-            {"total": 20.0, "part": 10.0},
-        )
+    with open_meter(Script(Quantity.ENERGY, 100.0, 107.0, 120.0)) as meter:
+        assert meter.read().joules == {"total": 7.0, "part": 3.5}
+        assert meter.read().joules == {"total": 20.0, "part": 10.0}
+
+
+def test_energy_between_samples_is_interpolated() -> None:
+    with open_meter(Script(Quantity.ENERGY, 0.0, 8.0, 10.0)) as meter:
+        meter.read()
+        meter.read()
+        assert meter.at(SECOND // 2).joules["total"] == 4.0
+        assert meter.at(SECOND).joules["total"] == 8.0
+        assert meter.at(3 * SECOND // 2).joules["total"] == 9.0
+        assert meter.at(-SECOND).joules["total"] == 0.0
 
 
 @pytest.mark.parametrize("watts", [-1.0, math.nan, math.inf, 1e9])
 def test_absurd_values_end_the_sampling(watts: float) -> None:
-    with Meter(Script(Quantity.POWER, values(1.0, watts, 1.0)), clock=seconds()) as meter:
+    with open_meter(Script(Quantity.POWER, 1.0, watts, 1.0)) as meter:
         reading = meter.read()
         assert reading.fault is not None
         assert "wanted 0 to 5000" in reading.fault
@@ -72,8 +79,7 @@ def test_a_vanished_sensor_is_a_fault_of_the_window() -> None:
     def vanish() -> Mapping[str, float]:
         raise FileNotFoundError(2, "No such file or directory", "power1_input")
 
-    script = Script(Quantity.POWER, itertools.chain(values(1.0, 1.0), [vanish]))
-    with Meter(script, clock=seconds()) as meter:
+    with open_meter(Script(Quantity.POWER, 1.0, 1.0, vanish)) as meter:
         start = meter.read()
         window = meter.read() - start
     (flag,) = window.flags()
@@ -81,8 +87,7 @@ def test_a_vanished_sensor_is_a_fault_of_the_window() -> None:
 
 
 def test_a_vanished_rail_is_a_fault() -> None:
-    script = Script(Quantity.POWER, itertools.chain(values(1.0), [lambda: {"total": 1.0}]))
-    with Meter(script, clock=seconds()) as meter:
+    with open_meter(Script(Quantity.POWER, 1.0, lambda: {"total": 1.0})) as meter:
         assert "rails part have vanished" in (meter.read().fault or "")
 
 

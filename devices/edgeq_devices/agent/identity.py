@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board says about itself."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from edgeq_devices.agent import PROTOCOL
+from edgeq_devices.conditions import library_versions, read_meminfo
+from edgeq_devices.cpu import ROOT, read_cpu
+from edgeq_devices.power.detect import find_sources
+from edgeq_devices.power.source import Description
+from edgeq_devices.throttle import read_throttling
+
+LIBRARIES = ("onnxruntime", "numpy")
+
+
+def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
+    """System, libraries, memory, power sensors and throttling reports of this machine.
+
+    Args:
+        directory: edgeq's directory there; its disk's free space is told.
+        root: Where the machine's files lie.
+    """
+    readable, missing = find_sources(root)
+    cpu = read_cpu(root)
+    return {
+        "protocol": PROTOCOL,
+        "system": "Android" if (root / "system/build.prop").exists() else platform.system(),
+        "machine": platform.machine(),
+        "model": _device_tree(root),
+        "cpu": cpu.model,
+        "features": sorted(cpu.features),
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+        "python": platform.python_version(),
+        "libraries": library_versions(LIBRARIES),
+        "memory": read_meminfo(root).get("MemTotal"),
+        "disk_free": shutil.disk_usage(directory).free,
+        "power": [_source(source.description) for source in readable],
+        "missing_power": [{"name": entry.name, "reason": entry.reason, "remedy": entry.remedy} for entry in missing],
+        "throttling": list(read_throttling(root).sources),
+    }
+
+
+def _device_tree(root: Path) -> str | None:
+    try:
+        return (root / "proc/device-tree/model").read_text().rstrip("\0\n") or None
+    except OSError:
+        return None
+
+
+def _source(description: Description) -> dict[str, Any]:
+    return {
+        "name": description.name,
+        "rails": [{"name": rail.name, "counted": rail.counted} for rail in description.rails],
+        "leaves_out": description.leaves_out,
+        "uncertainty": description.uncertainty,
+        "rate": 1 / description.interval,
+    }

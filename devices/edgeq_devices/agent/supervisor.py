@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One measurement on the board: the lock, the process that runs the model, power, conditions, and the way out.
+
+Events, in order: ``conditions`` (before), ``power`` (the source, or why there is none), ``idle`` (with a power source),
+the worker's own (:mod:`edgeq_devices.worker`), its repetitions with the energy of each phase, ``idle``,
+``conditions`` (after).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edgeq_devices.agent.lock import hold
+from edgeq_devices.agent.monitor import Monitor
+from edgeq_devices.agent.watchdog import watch
+from edgeq_devices.conditions import read_conditions
+from edgeq_devices.job import Job
+from edgeq_devices.memory import PeakSampler
+from edgeq_devices.power.detect import find_sources, why_no_energy
+from edgeq_devices.power.meter import Meter
+from edgeq_devices.power.window import Window
+from edgeq_devices.throttle import read_throttling
+
+LOST = 3
+"""Exit code of an agent whose host has gone."""
+Emit = Callable[[dict[str, Any]], None]
+
+
+def supervise(root: Path, stdin: BinaryIO, emit: Emit) -> None:
+    """Measures the job on the first line of ``stdin``; the rest of it are heartbeats.
+
+    Raises:
+        BusyError: Another measurement runs on this board.
+    """
+    job = Job.from_json(_read_line(stdin))
+    with hold(root / "lock", job.holder), ExitStack() as stack:
+        worker = _start_worker(root, stack)
+        watch(stdin, lambda reason: _abandon(worker, reason))
+        emit(_conditions("before"))
+        meter = _open_meter(job, emit, stack)
+        _measure_idle(job, meter, emit)
+        monitor = stack.enter_context(Monitor())
+        for event in _run(worker, job):
+            emit(_with_energy(event, meter))
+        _measure_idle(job, meter, emit)
+        monitor.__exit__(None, None, None)
+        emit({**_conditions("after"), "extremes": asdict(monitor.extremes)})
+
+
+def _read_line(stream: BinaryIO) -> str:
+    """A line and nothing more: what follows is for the watchdog, which reads the descriptor itself."""
+    line = bytearray()
+    while (byte := os.read(stream.fileno(), 1)) not in (b"", b"\n"):
+        line += byte
+    return line.decode()
+
+
+def _start_worker(root: Path, stack: ExitStack) -> subprocess.Popen[str]:
+    # Its stderr is the agent's own: the host shows the last line of it when something goes wrong.
+    command = [sys.executable, sys.argv[0], "work", str(root)]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    stack.callback(_end, worker)
+    return worker
+
+
+def _end(worker: subprocess.Popen[str]) -> None:
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+def _abandon(worker: subprocess.Popen[str], reason: str) -> None:
+    """Nobody is left to tell: stop the work, leave nothing behind."""
+    sys.stderr.write(f"edgeq agent: {reason}; measurement ended\n")
+    _end(worker)
+    os._exit(LOST)
+
+
+def _open_meter(job: Job, emit: Emit, stack: ExitStack) -> Meter | None:
+    if not job.idle_seconds:
+        return None
+    readable, missing = find_sources()
+    for unused in readable[1:]:
+        unused.close()
+    if not readable:
+        emit({"event": "power", "source": None, "reason": why_no_energy(missing)})
+        return None
+    meter = stack.enter_context(Meter(readable[0]))
+    description = asdict(meter.description)
+    emit({"event": "power", "source": {**description, "quantity": meter.description.quantity.value}, "reason": None})
+    return meter
+
+
+def _measure_idle(job: Job, meter: Meter | None, emit: Emit) -> None:
+    if meter is None:
+        return
+    start = meter.read()
+    time.sleep(job.idle_seconds)
+    emit({"event": "idle", **_window(meter.read() - start)})
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {**asdict(window), "flags": window.flags()}
+
+
+def _run(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
+    """The worker's events; its peaks of anonymous and file-backed memory are sampled from here."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with PeakSampler(worker.pid) as sampler:
+        try:
+            worker.stdin.write(job.to_json() + "\n")
+            worker.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended at once; its exit code says why
+        for line in worker.stdout:
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == "done" and sampler.peak:
+                event["sampled_peak"] = asdict(sampler.peak)
+            yield event
+    code = worker.wait()
+    if code:
+        yield {"event": "ended", "code": code}
+
+
+def _with_energy(event: dict[str, Any], meter: Meter | None) -> dict[str, Any]:
+    if meter is None or event["event"] != "repetition":
+        return event
+    start, prompt_end = meter.at(event["start_ns"]), meter.at(event["prompt_end_ns"])
+    end = meter.at(event["token_ends_ns"][-1]) if event["token_ends_ns"] else prompt_end
+    return {**event, "energy": {"prompt": _window(prompt_end - start), "generate": _window(end - prompt_end)}}
+
+
+def _conditions(when: str) -> dict[str, Any]:
+    throttling = read_throttling()
+    state = {"sources": throttling.sources, "active": sorted(throttling.active), "events": throttling.events}
+    return {"event": "conditions", "when": when, "state": asdict(read_conditions()), "throttling": state}

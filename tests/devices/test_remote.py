@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from edgeq_devices.deploy import deploy
 from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.remote import measure_events
 from edgeq_devices.transports import LocalTransport
+from tests.devices.processes import agents_running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_one_at_a_time(board: Board, job: Job, root: Path) -> None:
 def test_a_worker_that_is_killed_is_reported(board: Board, job: Job) -> None:
     def kill(event: dict[str, Any]) -> None:
         if event["event"] == "loaded":
-            os.kill(_children_named("work")[-1], signal.SIGKILL)
+            os.kill(agents_running("work")[-1], signal.SIGKILL)
 
     with pytest.raises(EdgeqError, match=r"pp8\+tg4: .* ended without a result, found SIGKILL.*run out of memory"):
         measure_events(board, replace(job, repetitions=100_000), kill)
@@ -148,13 +148,13 @@ def test_an_interrupt_leaves_no_process_on_the_board(board: Board, job: Job) -> 
 
     def interrupt(event: dict[str, Any]) -> None:
         if event["event"] == "repetition":
-            workers.extend(_children_named("work"))
+            workers.extend(agents_running("work"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         measure_events(board, replace(job, repetitions=100_000), interrupt)
     assert workers
-    _wait_until(lambda: not set(workers) & set(_children_named("work")))
+    wait_until(lambda: not set(workers) & set(agents_running("work")))
 
 
 def test_a_host_that_dies_leaves_no_process_on_the_board(board: Board, job: Job) -> None:
@@ -166,12 +166,12 @@ def test_a_host_that_dies_leaves_no_process_on_the_board(board: Board, job: Job)
     agent.stdin.flush()
     while json.loads(agent.stdout.readline())["event"] != "repetition":
         pass
-    workers = _children_named("work")
+    workers = agents_running("work")
     assert workers
     agent.stdin.close()
     threading.Thread(target=agent.stdout.read, daemon=True).start()
     assert agent.wait(30) == 3
-    _wait_until(lambda: not set(workers) & set(_children_named("work")))
+    wait_until(lambda: not set(workers) & set(agents_running("work")))
 
 
 @pytest.mark.parametrize(
@@ -208,23 +208,3 @@ def test_a_bundle_that_extends_no_cache_is_refused(board: Board, job: Job) -> No
     model = Model(**{**vars(job.model), "file": "absent.onnx"})
     with pytest.raises(EdgeqError, match=r"absent\.onnx: ONNX Runtime refuses the model"):
         measure_events(board, replace(job, model=model))
-
-
-def _children_named(verb: str) -> list[int]:
-    """Processes of agents that run a verb."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if verb.encode() in words and any(word.endswith(b".pyz") for word in words):
-            found.append(int(path.parent.name))
-    return found
-
-
-def _wait_until(condition: Any, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which agents run on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def agents_running(*verbs: str) -> list[int]:
+    """Processes of agents that run one of the verbs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if len(words) > 2 and words[1].endswith(b".pyz") and words[2].decode() in verbs:
+            found.append(int(path.parent.name))
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Fails unless the condition becomes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real sshd on loopback, with keys and configuration of its own; nothing of the user's is read or changed."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edgeq_devices.transports import SshTransport
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+@dataclass
+class Server:
+    """A running sshd and what a client needs to reach it."""
+
+    port: int
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.directory / "known_hosts"
+
+    def transport(self) -> SshTransport:
+        user = getpass.getuser()
+        return SshTransport(f"{user}@127.0.0.1", self.port, ["-F", str(self.directory / "client")])
+
+
+def make_key(path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+def trust(server: Server, key: Path) -> None:
+    server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {key.with_suffix('.pub').read_text()}")
+
+
+@contextmanager
+def run_sshd(directory: Path) -> Iterator[Server]:
+    if SSHD is None:
+        pytest.skip("sshd is absent: apt install openssh-server")
+    Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on it
+    host, user = make_key(directory / "host"), make_key(directory / "user")
+    port = _free_port()
+    (directory / "authorized_keys").write_text(user.with_suffix(".pub").read_text())
+    (directory / "server").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nPidFile {directory}/pid\nUsePAM no\nStrictModes no\n"
+        f"AuthorizedKeysFile {directory}/authorized_keys\nPasswordAuthentication no\nPermitRootLogin yes\n"
+    )
+    (directory / "client").write_text(
+        f"IdentityFile {user}\nIdentitiesOnly yes\nIdentityAgent none\nUserKnownHostsFile {directory}/known_hosts\n"
+        "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\nUpdateHostKeys no\n"
+    )
+    process = subprocess.Popen([SSHD, "-D", "-e", "-f", directory / "server"], stderr=subprocess.DEVNULL)
+    server = Server(port, directory, process)
+    trust(server, host)
+    try:
+        _wait_for(port)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + 10
+    while True:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < end, "sshd does not start"
+        time.sleep(0.05)

@@ -79,6 +79,15 @@ class Checkpoint:
             digest.update(_read_header(path))
         return digest.hexdigest()
 
+    @cached_property
+    def content_fingerprint(self) -> str:
+        """SHA-256 over ``config.json`` and the contents of the weight files."""
+        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        for path in sorted(set(self.files.values())):
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
     def tensor(self, name: str) -> Tensor:
         """One tensor, read from disk now.
 

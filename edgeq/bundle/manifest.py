@@ -72,6 +72,24 @@ class Source(_Strict):
     fingerprint: Annotated[str, Field(description="SHA-256 over the weight files' headers and sizes")]
 
 
+class CalibrationRecord(_Strict):
+    """What a model was calibrated on.
+
+    Attributes:
+        source: Name of the file.
+        fingerprint: SHA-256 of the token ids.
+        samples: Windows.
+        length: Tokens per window.
+        seed: What the windows were drawn with.
+    """
+
+    source: str
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    samples: Positive
+    length: Positive
+    seed: int
+
+
 class OperatorLibrary(_Strict):
     """The operators the graph needs; empty ``libraries`` with no operators means stock ONNX Runtime is enough."""
 
@@ -87,6 +105,7 @@ class Manifest(_Strict):
         kind: ``decoder`` (token by token, with a KV cache), ``encoder`` (hidden states) or ``graph`` (any other model).
         scheme: Default scheme of the export.
         method: Quantization method and its options.
+        calibration: What it was calibrated on, if the method was given anything.
         model: The ONNX file's name.
         files: Every other file of the bundle, by relative path.
         versions: Library versions at export.
@@ -97,6 +116,7 @@ class Manifest(_Strict):
     kind: Literal["decoder", "encoder", "graph"]
     scheme: str
     method: str
+    calibration: CalibrationRecord | None = None
     model: str = "model.onnx"
     source: Source
     operators: OperatorLibrary

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
-from edgeq.methods.method_options import parse_options
+from edgeq.methods.grids import Clip
+from edgeq.methods.method_options import describe_options, parse_options
 from edgeq.methods.registry import Method, Stage, parse_methods
 from edgeq.methods.rows import choose_rows
 
@@ -79,6 +80,26 @@ class Pipeline:
 
     def __str__(self) -> str:
         return "+".join(step.method.name for step in self.steps)
+
+    def describe(self) -> str:
+        """Methods with the range of the solver's grids and the options that are not at their defaults."""
+        changed = {
+            f"{step.method.name}.{k}": v for step in self.steps for k, v in describe_options(step.options).items()
+        }
+        solver = self.solver
+        grid = getattr(solver.options, "grid", None)
+        clip = {} if grid is None else {f"{solver.method.name}.clip": grid.clip}
+        return " ".join([str(self), *(f"{name}={value}" for name, value in sorted((clip | changed).items()))])
+
+    def with_clip(self, clip: Clip) -> Pipeline:
+        """The same with another way to choose the range of a group."""
+        steps = (
+            replace(step, options=replace(step.options, grid=replace(step.options.grid, clip=clip)))
+            if step.method.stage == "solver" and hasattr(step.options, "grid")
+            else step
+            for step in self.steps
+        )
+        return Pipeline(tuple(steps))
 
     def quantize(self, weight: Tensor, fmt: Format, statistics: LayerStatistics | None) -> LayerResult:
         """Quantizes one layer.

@@ -149,6 +149,18 @@ class Sparse(nn.Module):
 Correction = LowRank | Sparse
 
 
+def restore_corrections(buffers: Sequence[dict[str, Tensor]], width: int) -> tuple[Correction, ...]:
+    """Corrections from their buffers by name, as ``named_buffers`` gave them.
+
+    Args:
+        buffers: Of each correction.
+        width: K, inputs of the layer.
+    """
+    return tuple(
+        LowRank(held["down"].T, held["up"].T) if "down" in held else Sparse(**held, width=width) for held in buffers
+    )
+
+
 def check_corrections(corrections: Sequence[Correction], rows: int, columns: int) -> None:
     """Checks that corrections fit a layer.
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from edgeq.errors import EdgeqError
 from edgeq.methods.grids import Clip
+from edgeq.methods.pipeline import Pipeline
 from edgeq.schemes import Scheme
 
 FP32 = Scheme(None)
@@ -23,15 +25,15 @@ class Plan:
         vocabulary: The same for the token embedding and the output head; the default scheme if there is none.
         overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or
             for its end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
-        method: Quantization method.
-        clip: How round-to-nearest chooses the range of a group.
+        pipeline: The methods of every layer whose inputs are observed, or of all layers if they need no calibration.
+        fallback: Round to nearest, for the vocabulary and where the inputs are not known.
     """
 
     default: Scheme
     vocabulary: Scheme | None = None
     overrides: tuple[tuple[str, Scheme], ...] = ()
-    method: str = "rtn"
-    clip: Clip = "l3"
+    pipeline: Pipeline = field(default_factory=Pipeline.parse)
+    fallback: Pipeline = field(default_factory=Pipeline.parse)
 
     @classmethod
     def build(
@@ -41,15 +43,29 @@ class Plan:
         skip: Sequence[str] = (),
         vocabulary: Scheme | None = None,
         method: str = "rtn",
-        clip: Clip = "l3",
+        clip: Clip | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Plan:
         """A plan from scheme strings by layer pattern, and patterns of layers kept in float32.
 
+        Args:
+            default: The default scheme.
+            layers: Scheme by layer pattern.
+            skip: Patterns of layers kept in float32.
+            vocabulary: Scheme of the token embedding and the output head.
+            method: Methods joined by ``+`` (`edgeq.methods.registry`).
+            clip: How the range of a group is chosen; by default as the method likes it.
+            options: Options of the methods by ``METHOD.FIELD``.
+
         Raises:
-            EdgeqError: A scheme does not exist.
+            EdgeqError: A scheme, method or option does not exist.
         """
         overrides = [(pattern, Scheme.parse(scheme)) for pattern, scheme in (layers or {}).items()]
-        return cls(default, vocabulary, (*overrides, *((pattern, FP32) for pattern in skip)), method, clip)
+        pipeline = Pipeline.parse(method, options)
+        fallback = Pipeline.parse()
+        if clip is not None:
+            pipeline, fallback = pipeline.with_clip(clip), fallback.with_clip(clip)
+        return cls(default, vocabulary, (*overrides, *((pattern, FP32) for pattern in skip)), pipeline, fallback)
 
     def scheme_for(self, *names: str, vocabulary: bool = False) -> Scheme:
         """The scheme of a layer.
@@ -82,8 +98,17 @@ class Plan:
                 )
 
     def describe_method(self) -> str:
-        """Method and options, as recorded in the manifest."""
-        return f"{self.method} ({self.clip})"
+        """Methods and options, as recorded in the manifest."""
+        return self.pipeline.describe()
+
+    def pipeline_for(self, *, vocabulary: bool = False, observed: bool = False) -> Pipeline:
+        """The methods of a layer.
+
+        Args:
+            vocabulary: Whether it is the token embedding or the output head.
+            observed: Whether its inputs are known.
+        """
+        return self.fallback if vocabulary or (self.pipeline.calibrated and not observed) else self.pipeline
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from edgeq.bundle.manifest import LayerRecord
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format
-from edgeq.methods import rtn
 from edgeq.quantization.operators import Attributes, gather_operator, matmul_operator
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
@@ -83,7 +82,8 @@ class Weight:
         """
         values = np.array(self.view(), dtype=np.float32, order="C")
         try:
-            return fmt.pack(rtn.quantize(torch.from_numpy(values), fmt, clip=plan.clip))  # type: ignore[arg-type]
+            result = plan.pipeline_for(vocabulary=self.is_vocabulary).quantize(torch.from_numpy(values), fmt, None)
+            return fmt.pack(result.tensor)  # type: ignore[arg-type]
         except EdgeqError as error:
             remedy = f"keep it in float with --skip '{self.names[0]}'"
             raise EdgeqError(

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One block: its layers observed and quantized in the order in which they run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from edgeq.calibration.blocks import BlockRunner
+from edgeq.calibration.observe import collect, input_groups
+from edgeq.calibration.statistics import LayerStatistics
+from edgeq.quantization.corrections import restore_corrections
+from edgeq.quantization.layers import PackedLayer, as_matrix, pack_layer, scheme_of
+from edgeq.quantization.linear import PackedWeight
+from edgeq.quantization.plan import Plan
+from edgeq.quantization.skeleton import Target
+
+logger = logging.getLogger(__name__)
+
+Layers = dict[str, PackedLayer]
+
+
+class BlockQuantizer:
+    """Quantizes the layers of one block.
+
+    Afterwards the block's linear layers hold the quantized matrices as float32, so that it can go on running.
+
+    Args:
+        plan: Schemes and methods.
+        runner: Holds the block's inputs and runs it.
+        block: The block, with float32 weights.
+        name: Its name in the model.
+        targets: Its layers.
+        sequential: Whether a layer is observed after those that run before it are quantized.
+    """
+
+    def __init__(
+        self, plan: Plan, runner: BlockRunner, block: nn.Module, name: str, targets: Sequence[Target], sequential: bool
+    ) -> None:
+        self.plan, self.runner, self.block, self.name, self.sequential = plan, runner, block, name, sequential
+        chosen = [target for target in targets if scheme_of(plan, target).weights is not None]
+        self.targets = {target.name.removeprefix(f"{name}."): target for target in chosen}
+
+    def quantize(self, count: Callable[[int], None]) -> Layers:
+        """The packed layers by their names in the model.
+
+        Args:
+            count: Told how many layers are done, each time some are.
+        """
+        layers: Layers = {}
+        groups = input_groups(self.runner, self.block, self.name, self.targets)
+        steps = [[group] for group in groups] if self.sequential else [groups]
+        for step in steps:
+            for group, statistics in zip(step, collect(self.runner, self.block, self.name, step), strict=True):
+                for layer in group:
+                    layers[self.targets[layer].name] = self._quantize_layer(layer, statistics)
+                    count(1)
+        for layer in self.targets.keys() - {layer for group in groups for layer in group}:
+            layers[self.targets[layer].name] = self._quantize_layer(layer, None)
+            count(1)
+        return layers
+
+    def _quantize_layer(self, layer: str, statistics: LayerStatistics | None) -> PackedLayer:
+        start = time.perf_counter()
+        target = self.targets[layer]
+        fmt = scheme_of(self.plan, target).weights
+        assert fmt is not None
+        pipeline = self.plan.pipeline_for(vocabulary=target.vocabulary, observed=statistics is not None)
+        linear = self.block.get_submodule(layer)
+        weight = as_matrix(linear.get_parameter("weight").detach(), target)
+        packed = pack_layer(target, weight, fmt, pipeline, statistics)
+        set_matrix(linear, target, packed.dense())
+        logger.info("%s: %s, %.1f s", target.name, pipeline, time.perf_counter() - start)
+        return packed
+
+
+def set_matrix(linear: nn.Module, target: Target, matrix: Tensor) -> None:
+    """Gives a float layer the matrix ``[N, K]``."""
+    linear.weight = nn.Parameter(as_matrix(matrix, target), requires_grad=False)
+
+
+def block_tensors(block: nn.Module, name: str, layers: Layers) -> dict[str, Tensor]:
+    """What is kept of a finished block: packed layers, and the parameters beside them.
+
+    Args:
+        block: The block after `BlockQuantizer.quantize`.
+        name: Its name in the model.
+        layers: Its packed layers.
+    """
+    tensors: dict[str, Tensor] = {}
+    for layer, packed in layers.items():
+        tensors[f"packed.{layer}"] = packed.weight.data
+        for index, correction in enumerate(packed.corrections):
+            for key, value in correction.named_buffers():
+                tensors[f"correction.{layer}.{index}.{key}"] = value
+    for key, parameter in block.named_parameters(prefix=name):
+        if key.removesuffix(".weight") not in layers:
+            tensors[f"parameter.{key}"] = parameter.detach()
+    return tensors
+
+
+def restore_block(model: nn.Module, plan: Plan, targets: Sequence[Target], tensors: dict[str, Tensor]) -> Layers:
+    """Puts a finished block back as `BlockQuantizer.quantize` left it.
+
+    Args:
+        model: The model.
+        plan: Schemes and methods.
+        targets: Layers of the block.
+        tensors: What `block_tensors` gave.
+    """
+    layers: Layers = {}
+    for target in targets:
+        fmt = scheme_of(plan, target).weights
+        if fmt is None:
+            continue
+        weight = PackedWeight(tensors[f"packed.{target.name}"], fmt, target.rows, target.columns)
+        layers[target.name] = PackedLayer(weight, restore_corrections(_corrections(tensors, target), target.columns))
+        set_matrix(model.get_submodule(target.name), target, layers[target.name].dense())
+    for key, value in tensors.items():
+        if key.startswith("parameter."):
+            module, _, leaf = key.removeprefix("parameter.").rpartition(".")
+            setattr(model.get_submodule(module), leaf, nn.Parameter(value, requires_grad=False))
+    return layers
+
+
+def _corrections(tensors: dict[str, Tensor], target: Target) -> list[dict[str, Tensor]]:
+    """Buffers of each correction of a layer, in order."""
+    prefix = f"correction.{target.name}."
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(prefix):
+            index, _, buffer = key.removeprefix(prefix).partition(".")
+            found.setdefault(int(index), {})[buffer] = value
+    return [found[index] for index in sorted(found)]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One layer of a model: its weight quantized and packed, its module replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeq.bundle.manifest import LayerRecord
+from edgeq.errors import EdgeqError
+from edgeq.formats import Format
+from edgeq.methods.pipeline import Pipeline
+from edgeq.quantization.corrections import Correction
+from edgeq.quantization.embedding import QuantEmbedding
+from edgeq.quantization.linear import PackedWeight, QuantLinear
+from edgeq.quantization.loading import Load
+from edgeq.quantization.operators import gather_operator, matmul_operator
+from edgeq.quantization.plan import Plan
+from edgeq.quantization.skeleton import Target
+from edgeq.schemes import Scheme
+
+if TYPE_CHECKING:
+    from edgeq.calibration.statistics import LayerStatistics
+
+
+@dataclass(frozen=True)
+class PackedLayer:
+    """A quantized layer.
+
+    Attributes:
+        weight: Its packed matrix.
+        corrections: What is added to its output.
+    """
+
+    weight: PackedWeight
+    corrections: tuple[Correction, ...] = ()
+
+    def dense(self) -> Tensor:
+        """The matrix that the layer multiplies by, corrections included, float32 ``[N, K]``."""
+        matrix = self.weight.dequantize()
+        for correction in self.corrections:
+            matrix = matrix + correction.dense()
+        return matrix
+
+
+def pack_layer(
+    target: Target, weight: Tensor, fmt: Format, pipeline: Pipeline, statistics: LayerStatistics | None = None
+) -> PackedLayer:
+    """Quantizes and packs the weight of a layer.
+
+    Args:
+        target: The layer.
+        weight: Its weight as ``[N, K]`` (`as_matrix`).
+        fmt: The number format.
+        pipeline: The methods.
+        statistics: Inputs of the layer.
+
+    Raises:
+        EdgeqError: It cannot be quantized; the layer is named.
+    """
+    if tuple(weight.shape) != (target.rows, target.columns):
+        raise EdgeqError(
+            "wrong shape", field=f"{target.name}.weight", found=list(weight.shape), wanted=[target.rows, target.columns]
+        )
+    try:
+        result = pipeline.quantize(weight, fmt, statistics)
+        packed = fmt.pack(result.tensor)  # type: ignore[arg-type]
+    except EdgeqError as error:
+        raise EdgeqError(
+            error.problem,
+            field=target.name,
+            found=error.found,
+            wanted=error.wanted,
+            remedy=error.remedy or "keep the layer in fp32 with --skip",
+        ) from error
+    return PackedLayer(PackedWeight(torch.from_numpy(packed), fmt, target.rows, target.columns), result.corrections)
+
+
+def as_matrix(weight: Tensor, target: Target) -> Tensor:
+    """A layer's own weight as ``[N, K]``, or a matrix as the layer's own weight."""
+    return weight.T.contiguous() if target.kind == "conv1d" else weight
+
+
+def replace_layer(
+    model: nn.Module, target: Target, scheme: Scheme, layer: PackedLayer, bias: Tensor | None = None
+) -> None:
+    """Puts a packed layer into the model in place of a linear or an embedding.
+
+    Args:
+        model: The model.
+        target: The layer.
+        scheme: Its scheme.
+        layer: What it becomes.
+        bias: float32 ``[N]`` of the linear, or of the head that is tied to the embedding.
+    """
+    name = target.name
+    if target.kind == "embedding":
+        old: Any = model.get_submodule(name)
+        scale = getattr(old, "embed_scale", 1.0)
+        model.set_submodule(name, QuantEmbedding(layer.weight, float(scale)))
+        if target.tied is None:
+            return
+        name = target.tied
+    model.set_submodule(name, QuantLinear(layer.weight, scheme.activation_bits, bias, layer.corrections))
+
+
+def layer_record(target: Target, scheme: Scheme) -> LayerRecord:
+    """What the manifest says of a layer, from its shape alone."""
+    fmt = scheme.weights
+    size = 4 * target.rows * target.columns if fmt is None else fmt.packed_size(target.rows, target.columns)
+    return LayerRecord(
+        name=target.name,
+        operators=_operators(target, scheme),
+        scheme=str(scheme),
+        rows=target.rows,
+        columns=target.columns,
+        size=size,
+    )
+
+
+def scheme_of(plan: Plan, target: Target) -> Scheme:
+    """The scheme of a layer in a plan."""
+    return plan.scheme_for(*target.names, vocabulary=target.vocabulary)
+
+
+def quantize_unobserved(model: nn.Module, target: Target, plan: Plan, load: Load) -> None:
+    """Quantizes a layer whose inputs are not known, unless the plan keeps it in float32.
+
+    Raises:
+        EdgeqError: As `pack_layer`, or a tensor is missing.
+    """
+    scheme = scheme_of(plan, target)
+    if scheme.weights is None:
+        return
+    weight = as_matrix(load(f"{target.name}.weight"), target)
+    layer = pack_layer(target, weight, scheme.weights, plan.pipeline_for(vocabulary=target.vocabulary))
+    linear = target.tied or target.name
+    has_bias = getattr(model.get_submodule(linear), "bias", None) is not None
+    replace_layer(model, target, scheme, layer, load(f"{linear}.bias").float() if has_bias else None)
+
+
+def corrections_of(model: nn.Module, name: str) -> Sequence[Any]:
+    """The corrections of a quantized layer."""
+    module = model.get_submodule(name)
+    return list(module.corrections) if isinstance(module, QuantLinear) else []
+
+
+def _operators(target: Target, scheme: Scheme) -> list[str]:
+    fmt = scheme.weights
+    if fmt is None:
+        names = {"embedding": "Gather", "linear": "MatMul"}
+        return [names[target.kind if target.kind == "embedding" else "linear"], *(["MatMul"] if target.tied else [])]
+    matmul = matmul_operator(fmt, target.rows, target.columns, scheme.activation_bits)[0]
+    if target.kind != "embedding":
+        return [matmul]
+    return [gather_operator(fmt, target.rows, target.columns)[0], *([matmul] if target.tied else [])]

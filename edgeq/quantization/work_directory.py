@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finished blocks on disk, so that a run that was cut off continues where it was.
+
+The directory belongs to one run: a fingerprint says of which model, plan and calibration its blocks are.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from edgeq.errors import EdgeqError
+from edgeq.version import __version__
+
+STATE_NAME = "run.json"
+LIBRARIES = ("torch", "transformers", "numpy")
+
+Fingerprint = dict[str, str | int | bool]
+
+
+def library_versions() -> Fingerprint:
+    """Versions of what a result depends on."""
+    return {"edgeq": __version__, **{name: version(name) for name in LIBRARIES}}
+
+
+class WorkDirectory:
+    """Blocks of one run.
+
+    Attributes:
+        scratch: Where large temporary files may lie.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self.scratch = directory or Path(tempfile.gettempdir())
+
+    @classmethod
+    def open(cls, directory: Path | None, fingerprint: Fingerprint) -> WorkDirectory:
+        """Makes the directory, or continues the run that it holds; ``None`` keeps nothing.
+
+        Raises:
+            EdgeqError: It holds another run, or cannot be written.
+        """
+        if directory is None:
+            return cls(None)
+        state = directory / STATE_NAME
+        try:
+            if state.exists():
+                _check_same(state, fingerprint)
+            elif directory.is_dir() and any(directory.iterdir()):
+                raise EdgeqError(
+                    "not a work directory", file=directory, found=f"files, but no {STATE_NAME}", wanted="an empty one"
+                )
+            else:
+                directory.mkdir(parents=True, exist_ok=True)
+                _write(state, json.dumps(fingerprint, indent=2).encode())
+        except OSError as error:
+            raise EdgeqError(f"cannot use the work directory ({error.strerror})", file=directory) from error
+        return cls(directory)
+
+    def load(self, index: int) -> dict[str, Tensor] | None:
+        """The tensors of a finished block, ``None`` if it is not finished.
+
+        Raises:
+            EdgeqError: The file is damaged.
+        """
+        path = self._path(index)
+        if path is None or not path.exists():
+            return None
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise EdgeqError(f"damaged block ({error})", file=path, remedy="delete this file and run again") from error
+
+    def save(self, index: int, tensors: dict[str, Tensor]) -> None:
+        """Keeps a finished block; the file appears whole or not at all.
+
+        Raises:
+            EdgeqError: It cannot be written.
+        """
+        path = self._path(index)
+        if path is None:
+            return
+        partial = path.with_suffix(".partial")
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+            partial.rename(path)
+        except (SafetensorError, OSError) as error:
+            raise EdgeqError(f"cannot keep the finished block ({error})", file=path, remedy="free space") from error
+
+    def remove(self) -> None:
+        """Deletes the directory: the run is complete."""
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _path(self, index: int) -> Path | None:
+        return None if self._directory is None else self._directory / f"block-{index:04d}.safetensors"
+
+
+def _check_same(state: Path, fingerprint: Fingerprint) -> None:
+    try:
+        found = json.loads(state.read_bytes())
+    except ValueError as error:
+        raise EdgeqError("damaged work directory", file=state, remedy="delete the directory") from error
+    for field in sorted(fingerprint.keys() | found.keys()):
+        if found.get(field) != fingerprint.get(field):
+            raise EdgeqError(
+                "unfinished run with other settings",
+                file=state.parent,
+                field=field,
+                found=found.get(field),
+                wanted=fingerprint.get(field),
+                remedy="repeat that run's settings, delete the directory, or choose another --work-dir",
+            )
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.rename(path)

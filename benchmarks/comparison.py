@@ -110,7 +110,7 @@ def exists(case: Case) -> bool:
 
 
 def layer_count(case: Case, shape: tuple[int, int], cases: int) -> int:
-    """Layers whose weights, with those of the other cases in a round, exceed the caches; even, as they go there and back."""
+    """An even number of layers whose weights, with those of the other cases in a round, exceed the caches."""
     least = CACHE_MEGABYTES * MIB / cases
     count = int(-(-least // case.weight_bytes(shape[1], shape[0])))
     return max(2, count + count % 2)
@@ -238,8 +238,9 @@ def print_report(arguments: argparse.Namespace, share: Callable[[Row, Limits, fl
     conditions = read_conditions()
     rows = list(tables(arguments, arguments.tokens, share))
     print(aligned_table(HEADERS, rows, text_columns=("operator",)), end="")
+    instruction = library().roofline_instruction().decode()
     print(
         f"\n{conditions.cpu}, {conditions.processors} processors; load before {conditions.load_average}; "
-        f"onnxruntime {ort.__version__}, kernels {edgeq_ops.instruction_sets().selected}, "
-        f"int8 limit: {library().roofline_instruction().decode()}; medians of {arguments.repetitions} repetitions in turns"
+        f"onnxruntime {ort.__version__}, kernels {edgeq_ops.instruction_sets().selected}, int8 limit: {instruction}; "
+        f"medians of {arguments.repetitions} repetitions in turns"
     )

@@ -1,109 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompt and generation speed, load time and memory of an edgeq bundle beside onnxruntime-genai models.
+"""Prompt and generation speed, load time and memory of edgeq bundles beside onnxruntime-genai and llama.cpp.
 
+    python benchmarks/make_random_llama.py CHECKPOINT        # TinyLlama-1.1B's shapes; Qwen2.5-0.5B's are
+        # --hidden 896 --layers 24 --heads 14 --kv-heads 2 --ffn 4864 --vocab 151936 --tied
+    edgeq export CHECKPOINT --bits 4 -o w4g128
     python -m onnxruntime_genai.models.builder -i CHECKPOINT -o genai-b32 -p int4 -e cpu -c /tmp/cache
-    edgeq export CHECKPOINT --bits 4 -o bundle
-    python benchmarks/end_to_end.py bundle --genai genai-b32 -p 512 -n 128 -r 5 -t 1,2
+    python benchmarks/make_gguf.py CHECKPOINT -o gguf
+    python benchmarks/end_to_end.py w4g128 genai-b32 gguf/Q4_K_S.gguf -p 512 -n 128 -r 5 -t 1,2
 
-Every engine lives in a process of its own and runs one repetition when asked; the engines take turns, so that a busy
-moment of the machine hits all of them. Medians are compared; a ratio above 1 means that edgeq is faster. All engines
-get the same token ids. On a busy machine the processor time per token (one thread) says more than the clock.
+The first model is what the others are compared with; a ratio above 1 means that it is faster. Encoders (all of them
+bundles: quantized, fp32, --portable) take -p as the length of a sentence. Every model lives in a process of its own and
+runs one repetition when asked; they take turns, so that a busy moment of the machine hits all of them. Medians are
+compared. All get the same token ids. On a busy machine the processor time per token (one thread) says more than the
+clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
+
+from engines import Engine, is_encoder
 
 from edgeq.cli.ranges import parse_numbers
 from edgeq_devices.conditions import read_conditions
-from edgeq_devices.job import SEED, Job, Model, Test, plan
-from edgeq_devices.measure import random_tokens, repetition, warm_up
-from edgeq_devices.memory import read_memory
+from edgeq_devices.job import plan
 from edgeq_devices.tables import MIB, aligned_table
 
-SPAWN = get_context("spawn")
-
-
-def serve(job: Job, genai: bool, pipe: Connection) -> None:
-    """The engine's process: loads the model, then runs a repetition for each request."""
-    if genai:
-        from genai_model import GenaiModel as Runner
-    else:
-        from edgeq_devices.local import DecoderModel as Runner  # type: ignore[assignment]
-    before, start = read_memory(), time.perf_counter()
-    model = Runner(job)
-    seconds = time.perf_counter() - start
-    tokens = random_tokens(job.test, model.vocabulary, job.seed)
-    loaded = read_memory()
-    warm_up(model, job.test, tokens)
-    pipe.send((seconds, loaded.anonymous - before.anonymous))
-    while pipe.recv():
-        used = time.process_time()
-        pipe.send((repetition(model, job.test, tokens).ns, time.process_time() - used))
-    pipe.send(read_memory().anonymous)
-
-
-@dataclass
-class Engine:
-    """One model in one process, measuring one test."""
-
-    name: str
-    job: Job
-    genai: bool
-    samples: list[float] = field(default_factory=list)
-    processor_seconds: list[float] = field(default_factory=list)
-    load_seconds: float = 0.0
-    load_anonymous: int = 0
-    final_anonymous: int = 0
-
-    def start(self) -> None:
-        """Loads the model and warms it up."""
-        self._pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=serve, args=(self.job, self.genai, theirs), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the end of the process is seen as the end of the pipe
-        self.load_seconds, self.load_anonymous = self._pipe.recv()
-
-    def repeat(self) -> None:
-        """One repetition; its tokens per second and its processor time become samples."""
-        self._pipe.send(True)
-        nanoseconds, processor_seconds = self._pipe.recv()
-        self.samples.append(self.job.test.work * 1e9 / nanoseconds)
-        self.processor_seconds.append(processor_seconds)
-
-    def stop(self) -> None:
-        """Ends the process."""
-        self._pipe.send(False)
-        self.final_anonymous = self._pipe.recv()
-        self._process.join()
-
-    @property
-    def median(self) -> float:
-        """Tokens per second."""
-        return statistics.median(self.samples)
-
-    @property
-    def processor_milliseconds(self) -> float:
-        """Processor time per token: the filling to a depth included, waiting for a busy processor not."""
-        return 1000 * statistics.median(self.processor_seconds) / self.job.test.work
+HEADERS = [
+    "model",
+    "test",
+    "threads",
+    "t/s",
+    "range",
+    "first/this",
+    "CPU ms/token",
+    "load s",
+    "load anon MiB",
+    "final anon MiB",
+]
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[list[Engine]]:
-    """The engines of each test and number of threads, measured; edgeq's comes first."""
-    tests = plan(parse_numbers(arguments.p, "-p"), parse_numbers(arguments.n, "-n"), [0], encoder=False)
+    """The engines of each test and number of threads, measured, in the order of the command line."""
+    encoder = is_encoder(arguments.models[0])
+    depths = parse_numbers(arguments.d, "-d")
+    tests = plan(parse_numbers(arguments.p, "-p"), parse_numbers(arguments.n, "-n"), depths, encoder=encoder)
     for threads in parse_numbers(arguments.t, "-t"):
         for test in tests:
-            engines = [engine_of(arguments.bundle, test, threads, genai=False)]
-            engines += [engine_of(path, test, threads, genai=True) for path in arguments.genai]
+            engines = [Engine(path, test, threads) for path in arguments.models]
             for engine in engines:
                 engine.start()
             for number in range(arguments.r):
@@ -115,10 +63,6 @@ def measure(arguments: argparse.Namespace) -> Iterator[list[Engine]]:
             yield engines
 
 
-def engine_of(path: Path, test: Test, threads: int, *, genai: bool) -> Engine:
-    return Engine(path.name, Job(Model(str(path)), test, threads, seed=SEED), genai)
-
-
 def rows(engines: list[Engine]) -> Iterator[list[str]]:
     """A row per engine."""
     first = engines[0]
@@ -126,8 +70,8 @@ def rows(engines: list[Engine]) -> Iterator[list[str]]:
         spread = f"{min(engine.samples):.2f} to {max(engine.samples):.2f}"
         yield [
             engine.name,
-            engine.job.test.name,
-            str(engine.job.threads),
+            engine.test.name,
+            str(engine.threads),
             f"{engine.median:.2f}",
             spread,
             "" if engine is first else f"{first.median / engine.median:.2f}",
@@ -140,12 +84,10 @@ def rows(engines: list[Engine]) -> Iterator[list[str]]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument(
-        "--genai", type=Path, nargs="*", default=[], help="directories made by onnxruntime-genai's builder"
-    )
+    parser.add_argument("models", type=Path, nargs="+", help="bundles, directories of genai's builder, GGUF files")
     parser.add_argument("-p", default="512", help="prompt lengths")
     parser.add_argument("-n", default="128", help="generation lengths")
+    parser.add_argument("-d", default="0", help="tokens already in the context")
     parser.add_argument("-r", type=int, default=5, help="repetitions")
     parser.add_argument("-t", default="1,2", help="threads")
     parser.add_argument("--json", type=Path, help="write all samples here")
@@ -155,33 +97,11 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments, conditions = parse_arguments(), read_conditions()
     groups = list(measure(arguments))
-    headers = [
-        "model",
-        "test",
-        "threads",
-        "t/s",
-        "range",
-        "edgeq/this",
-        "CPU ms/token",
-        "load s",
-        "load anon MiB",
-        "final anon MiB",
-    ]
-    print(aligned_table(headers, [row for engines in groups for row in rows(engines)]), end="")
+    print(aligned_table(HEADERS, [row for engines in groups for row in rows(engines)]), end="")
     versions = ", ".join(f"{name} {version}" for name, version in conditions.versions.items())
     print(f"\n{conditions.cpu}, {conditions.processors} processors; load before {conditions.load_average}; {versions}")
     if arguments.json:
-        samples = [
-            {
-                "model": engine.name,
-                "test": engine.job.test.name,
-                "threads": engine.job.threads,
-                "samples_ts": engine.samples,
-                "processor_seconds": engine.processor_seconds,
-            }
-            for engines in groups
-            for engine in engines
-        ]
+        samples = [engine.to_dict() for engines in groups for engine in engines]
         arguments.json.write_text(json.dumps(samples, indent=1))
 
 

@@ -6,6 +6,30 @@ namespace edgeq::kernels {
 const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
   static constexpr DintGemmKernels generic{4, quantize_a8_generic, matmul_f32_a8_codebook_4x32_generic,
                                            matmul_f32_f32_codebook_1x32_generic};
+#if defined(__x86_64__)
+  static constexpr DintGemmKernels avx2{4, quantize_a8_avx2, matmul_f32_a8_codebook_4x16_avx2,
+                                        matmul_f32_f32_codebook_6x16_avx2};
+  static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_codebook_4x16_avx2,
+                                          matmul_f32_f32_codebook_12x32_avx512};
+  static constexpr DintGemmKernels avx512_vnni{12,
+                                               quantize_a8_avx512,
+                                               matmul_f32_a8_codebook_1x32_avx512_vnni,
+                                               matmul_f32_f32_codebook_12x32_avx512,
+                                               1,
+                                               matmul_f32_a8_codebook_12x32_avx512_vnni};
+  switch (isa) {
+  case Isa::avx2:
+  case Isa::avx_vnni:
+    return avx2;
+  case Isa::avx512:
+    return avx512;
+  case Isa::avx512_vnni:
+  case Isa::avx512_vbmi:
+    return avx512_vnni;
+  default:
+    return generic;
+  }
+#endif
   (void)isa;
   return generic;
 }

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from edgeq.formats import BcqFormat, BcqTensor
 from edgeq.methods.grids.base import GridOptions
+from edgeq.methods.grids.kmeans import best_centroids
 from edgeq.methods.grids.levels import LevelGrid
 from edgeq.methods.grids.sorted_rows import SortedRows
 from edgeq.methods.grids.uniform import as_float16
@@ -84,8 +85,10 @@ def alternate(rows: SortedRows, planes: int, rounds: int) -> Tensor:
     Returns:
         float64 ``[M, q + 1]``, the offset last.
     """
-    best, least = greedy(rows, planes), rows.energy.new_full(rows.energy.shape, torch.inf)
-    for start in [best, *(uniform_start(rows, planes, ratio) for ratio in START_RATIOS)]:
+    best = greedy(rows, planes)
+    least = best.new_full((len(best),), torch.inf)
+    uniform = [uniform_start(rows, planes, ratio) for ratio in START_RATIOS]
+    for start in [best, *uniform, k_means_start(rows, planes)]:
         solution = start
         for _ in range(min(rounds, START_ROUNDS)):
             solution = improve(rows, solution)
@@ -115,6 +118,13 @@ def uniform_start(rows: SortedRows, planes: int, ratio: float) -> Tensor:
     return torch.cat([half_range * parts, centre], 1)
 
 
+def k_means_start(rows: SortedRows, planes: int) -> Tensor:
+    """The least-squares fit to the best free levels, taken in the order of the codes; for one plane it is exact."""
+    levels = best_centroids(rows, 2**planes)
+    mass, moment = rows.partition(levels)
+    return torch.linalg.solve(*_normal_equations(mass, moment, _design(planes)))
+
+
 def improve(rows: SortedRows, solution: Tensor) -> Tensor:
     """One round: nearest levels, then the coefficients and offset of least weighted squared error.
 
@@ -123,17 +133,21 @@ def improve(rows: SortedRows, solution: Tensor) -> Tensor:
     design = _design(solution.shape[1] - 1)
     rising, order = (solution @ design.T).sort(1)
     mass, moment = (torch.zeros_like(rising).scatter_(1, order, part) for part in rows.partition(rising))
-    size = design.shape[1]
-    normal = (mass @ (design[:, :, None] * design[:, None, :]).flatten(1)).reshape(-1, size, size)
-    residual = (moment - mass * (solution @ design.T)) @ design
-    normal.diagonal(dim1=1, dim2=2).add_(RIDGE * mass.sum(1, keepdim=True))
-    step: Tensor = torch.linalg.solve(normal, residual)
+    step: Tensor = torch.linalg.solve(*_normal_equations(mass, moment - mass * (solution @ design.T), design))
     return solution + step
 
 
 def levels_of(solution: Tensor) -> Tensor:
     """Levels by code, ``[M, 2^q]``."""
     return solution @ _design(solution.shape[1] - 1).T
+
+
+def _normal_equations(mass: Tensor, moment: Tensor, design: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrix ``[M, q + 1, q + 1]`` and right-hand side of the fit to moments by code, ``[M, 2^q]``."""
+    size = design.shape[1]
+    normal = (mass @ (design[:, :, None] * design[:, None, :]).flatten(1)).reshape(-1, size, size)
+    normal.diagonal(dim1=1, dim2=2).add_(RIDGE * mass.sum(1, keepdim=True))
+    return normal, moment @ design
 
 
 def _grid(coefficients: Tensor, offset: Tensor) -> BcqGrid:

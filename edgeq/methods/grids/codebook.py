@@ -16,10 +16,9 @@ from torch import Tensor
 from edgeq.formats import CodebookFormat, CodebookTensor
 from edgeq.formats.codebook import nearest_levels
 from edgeq.methods.grids.base import GridOptions
+from edgeq.methods.grids.kmeans import k_means
 from edgeq.methods.grids.levels import LevelGrid
 from edgeq.methods.grids.sorted_rows import SortedRows
-
-START_ROUNDS = 5  # after which the best start is kept
 
 
 @dataclass(frozen=True)
@@ -65,44 +64,6 @@ def restore(fmt: CodebookFormat, tensor: CodebookTensor) -> list[CodebookGrid]:
     """The grid of each group of a matrix."""
     tables, scales = torch.from_numpy(tensor.levels), torch.from_numpy(tensor.scales)
     return [_grid(tables[:, group], scales[:, group : group + 1]) for group in range(scales.shape[1])]
-
-
-def k_means(rows: SortedRows, count: int, rounds: int) -> Tensor:
-    """Centroids of small weighted squared error.
-
-    Args:
-        rows: M rows of weights.
-        count: L.
-        rounds: Rounds of Lloyd's algorithm at most, from the best start; no round raises the error.
-
-    Returns:
-        float64 ``[M, L]``, rising.
-    """
-    best, least = rows.low.expand(-1, count), torch.full_like(rows.energy, torch.inf)
-    for start in starts(rows, count):
-        centroids = _refine(rows, start, min(rounds, START_ROUNDS))
-        error = rows.error(centroids)
-        best = torch.where((error < least).unsqueeze(1), centroids, best)
-        least = torch.minimum(error, least)
-    return _refine(rows, best, rounds - START_ROUNDS)
-
-
-def starts(rows: SortedRows, count: int) -> list[Tensor]:
-    """Even quantiles of the mass, even steps over the range, and their mean, which is near the best density."""
-    fractions = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    quantiles = rows.quantiles(fractions)
-    even = rows.low + (rows.high - rows.low) * fractions
-    return [quantiles, even, (quantiles + even) / 2]
-
-
-def _refine(rows: SortedRows, centroids: Tensor, rounds: int) -> Tensor:
-    for _ in range(rounds):
-        mass, moment = rows.partition(centroids)
-        moved = torch.where(mass > 0, moment / mass, centroids)
-        if torch.equal(moved, centroids):
-            break
-        centroids = moved
-    return centroids
 
 
 def _grid(table: Tensor, scale: Tensor) -> CodebookGrid:

@@ -20,6 +20,12 @@ class SortedRows:
         weights: Floating point ``[M, g]``.
         importance: Weight of each squared error, ``[g]`` or ``[M, g]``, none of them negative; by default all 1.
 
+    Attributes:
+        values: The sorted weights, float64 ``[M, g]``.
+        mass: Running sums of the importances, which are scaled to a mean of 1 in each row, float64 ``[M, g + 1]``.
+        moment: Running sums of importance times weight.
+        energy: Running sums of importance times squared weight.
+
     Raises:
         EdgeqError: A weight or importance is not finite.
     """
@@ -31,7 +37,7 @@ class SortedRows:
         shares = _shares(weights, importance).gather(1, order)
         self.mass = _running_sums(shares)
         self.moment = _running_sums(shares * self.values)
-        self.energy = (shares * self.values.square()).sum(1)
+        self.energy = _running_sums(shares * self.values.square())
 
     @property
     def low(self) -> Tensor:
@@ -47,20 +53,14 @@ class SortedRows:
         """Mass and first moment of the weights nearest to each level; all float64 ``[M, L]``, ``levels`` rising."""
         borders = (levels[:, 1:] + levels[:, :-1]) / 2
         cuts = torch.searchsorted(self.values, borders)
-        ends = torch.full_like(cuts[:, :1], self.values.shape[1])
+        ends = cuts.new_full((len(cuts), 1), self.values.shape[1])
         cuts = torch.cat([torch.zeros_like(ends), cuts, ends], 1)
         return self.mass.gather(1, cuts).diff(dim=1), self.moment.gather(1, cuts).diff(dim=1)
 
     def error(self, levels: Tensor) -> Tensor:
         """Weighted squared error of the nearest levels, float64 ``[M]``; ``levels`` rising ``[M, L]``."""
         mass, moment = self.partition(levels)
-        return self.energy + (levels * (levels * mass - 2 * moment)).sum(1)
-
-    def quantiles(self, fractions: Tensor) -> Tensor:
-        """The weights below which given fractions of the mass lie: ``[L]`` to ``[M, L]``."""
-        wanted = self.mass[:, -1:] * fractions
-        places = torch.searchsorted(self.mass[:, 1:].contiguous(), wanted).clamp_(max=self.values.shape[1] - 1)
-        return self.values.gather(1, places)
+        return self.energy[:, -1] + (levels * (levels * mass - 2 * moment)).sum(1)
 
 
 def _shares(weights: Tensor, importance: Tensor | None) -> Tensor:

@@ -11,9 +11,10 @@ namespace edgeq::kernels {
 struct A8Panels {
   std::int8_t* codes; // [panel][padded_k / 4][tokens of the panel][4], zero where k is padding
   float* scales;      // [panel][block][tokens of the panel]; NaN where the block holds a NaN or an infinity
-  std::int32_t* sums; // [panel][block][tokens of the panel]: sums of the codes
+  std::int32_t* sums; // [panel][block][tokens of the panel]: sum_start + sum_factor · the sum of the codes
   std::size_t tokens;
   std::size_t panel_tokens;
+  std::int32_t sum_start = 0, sum_factor = 1; // as the product's kernel wants them, see MatmulA8
 
   EDGEQ_MEMBER std::size_t panels() const { return (tokens + panel_tokens - 1) / panel_tokens; }
   EDGEQ_MEMBER std::size_t first_token(std::size_t panel) const {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decode_row.h"
-#include "half.h"
-#include "uniform_fields.h"
+#include "uniform_decode_generic.h"
 
 namespace edgeq::kernels {
 namespace {
 
 /// Row `lane` of a row block: `chunk` points at the lane's first byte in the chunk's first line.
-template <int Bits> void decode_chunk(const std::uint8_t* chunk, float scale, int zero, std::size_t count, float* out) {
+template <int Bits>
+void decode_chunk(const std::uint8_t* chunk, float scale, int zero, bool dint, std::size_t count, float* out) {
   for (std::size_t k = 0; k < count; ++k) {
     const int code = UniformFields<Bits>::code(chunk, static_cast<int>(k / 4), k % 4);
-    out[k] = scale * static_cast<float>(code - zero);
+    out[k] = scale * static_cast<float>(dint ? dint_steps(code, Bits, zero) : code - zero);
   }
 }
 
@@ -22,14 +22,14 @@ void decode_row(const UniformLayout& layout, const std::uint8_t* weights, std::s
   const std::uint8_t* tile = weights + row / kUniformTileRows * layout.tile_bytes();
   for (std::size_t group = 0; group < inputs.groups; ++group) {
     const std::uint8_t* trailer = tile + layout.trailer_offset(group);
-    const float scale = load_half(trailer, in_tile);
-    const int zero = layout.has_zero_point ? trailer[2 * kUniformTileRows + in_tile] : 1 << (Bits - 1);
+    const float scale = scale_of(layout, trailer, in_tile);
+    const int zero = stored_zero_point(layout, trailer, in_tile);
     const std::size_t start = group * inputs.group_size;
     const std::uint8_t* chunk =
         tile + layout.code_offset(start) + block * Fields::kChunkBytes + 4 * (in_tile % kUniformBlockRows);
     const std::size_t end = smaller(inputs.group_end(group), inputs.k);
     for (std::size_t k = start; k < end; k += Fields::kChunkInputs, chunk += 2 * Fields::kChunkBytes)
-      decode_chunk<Bits>(chunk, scale, zero, smaller(Fields::kChunkInputs, end - k), out + k);
+      decode_chunk<Bits>(chunk, scale, zero, layout.dint, smaller(Fields::kChunkInputs, end - k), out + k);
   }
 }
 

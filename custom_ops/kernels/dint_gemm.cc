@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dint_gemm.h"
 
+#include "arm_kernels.h"
+
+#include "codebook_fields.h"
+#include "decoded_tile.h"
+
 namespace edgeq::kernels {
 
 const DintGemmKernels& dint_gemm_kernels(Isa isa) {
@@ -11,8 +16,12 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
                                         matmul_f32_f32_uniform_6x16_avx2};
   static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_uniform_4x16_avx2,
                                           matmul_f32_f32_uniform_12x32_avx512};
-  static constexpr DintGemmKernels avx512_vnni{6, quantize_a8_avx512, matmul_f32_a8_uniform_6x32_avx512_vnni,
-                                               matmul_f32_f32_uniform_12x32_avx512};
+  static constexpr DintGemmKernels avx512_vnni{7,
+                                               quantize_a8_avx512,
+                                               matmul_f32_a8_uniform_6x32_avx512_vnni,
+                                               matmul_f32_f32_uniform_12x32_avx512,
+                                               6,
+                                               matmul_f32_a8_uniform_7x32_avx512_vnni};
   switch (isa) {
   case Isa::avx2:
   case Isa::avx_vnni:
@@ -25,9 +34,21 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
   default:
     return generic;
   }
+#elif defined(__aarch64__)
+  if (isa != Isa::generic)
+    return dint_gemm_kernels_arm(isa);
 #endif
   (void)isa;
   return generic;
+}
+
+A8Panels panels_for(const DintGemmKernels& kernels, const UniformLayout& layout, A8Panels panels) {
+  const bool zeros_apart = layout.has_zero_point && layout.bits == 8; // the kernel needs the sums themselves
+  if (kernels.is_prompt(panels.tokens) && !zeros_apart) {
+    panels.sum_start = kIntegerFloatBits;
+    panels.sum_factor = -(layout.codebook ? kCodebookCentre : decoded_centre(static_cast<int>(layout.bits), layout.has_zero_point, layout.dint));
+  }
+  return panels;
 }
 
 } // namespace edgeq::kernels

@@ -19,8 +19,9 @@ using QuantizeA8 = void (*)(const float* x, const Grouping& inputs, const A8Pane
                             std::size_t last);
 
 /// A product with int8 activations. With block b of group g, weight scale s, zero point z, activation scale t:
-/// y[n] = bias[n] + Σ_b (s[n,g]·t[b]) · (Σ_k q[n,k]·x[k] − z[n,g]·Σ_k x[k]), the inner sums exact integers, the outer
-/// one a chain of fused multiply-adds in order of b: every instruction set gives the same bits.
+/// y[n] = bias[n] + Σ_b (s[n,g]·Σ_k (q[n,k] − z[n,g])·x[k]) · t[b], the inner sums exact integers, their products with
+/// s rounded to float32, the outer sum a chain of fused multiply-adds in order of b: every instruction set gives the
+/// same bits. With dint, s is half the stored scale and q − z twice the weight in steps.
 struct MatmulA8 {
   UniformLayout layout;
   const std::uint8_t* weights;
@@ -47,7 +48,16 @@ struct DintGemmKernels {
   QuantizeA8 quantize_a8;
   MatmulA8Function matmul_a8;
   MatmulF32Function matmul_f32;
+  // Where there is one, a kernel for more than `few_tokens` tokens; see panels_for().
+  std::size_t few_tokens = SIZE_MAX;
+  MatmulA8Function matmul_a8_prompt = nullptr;
+
+  bool is_prompt(std::size_t tokens) const { return matmul_a8_prompt != nullptr && tokens > few_tokens; }
+  MatmulA8Function matmul_a8_for(std::size_t tokens) const { return is_prompt(tokens) ? matmul_a8_prompt : matmul_a8; }
 };
+
+/// Panels as the kernel for their number of tokens wants them.
+A8Panels panels_for(const DintGemmKernels& kernels, const UniformLayout& layout, A8Panels panels);
 
 /// The kernels of an instruction set; only for one of available_isas().
 const DintGemmKernels& dint_gemm_kernels(Isa isa);
@@ -61,6 +71,7 @@ void matmul_f32_a8_uniform_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
 void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32&, std::size_t, std::size_t);
 #endif
 

@@ -87,8 +87,8 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
         __m256 product = _mm256_cvtepi32_ps(acc[t][h]);
         if (ZeroPoint)
           product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(sums[t])), product);
-        const __m256 factor = _mm256_mul_ps(scale, _mm256_set1_ps(scales[t]));
-        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, factor, _mm256_loadu_ps(rows)));
+        product = _mm256_mul_ps(product, scale);
+        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(scales[t]), _mm256_loadu_ps(rows)));
       }
     }
   }

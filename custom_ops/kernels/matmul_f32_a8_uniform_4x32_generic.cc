@@ -16,7 +16,7 @@ void add_block(const A8Block& block, const std::uint8_t* codes, std::size_t coun
         products[row] += codes[4 * row + j] * x[j];
   for (std::size_t row = 0; row < kUniformTileRows; ++row) {
     const int centred = products[row] - zero_point(*block.layout, trailer, row) * sum;
-    y[row] = __builtin_fmaf(static_cast<float>(centred), load_half(trailer, row) * scale, y[row]);
+    y[row] = __builtin_fmaf(static_cast<float>(centred) * scale_of(*block.layout, trailer, row), scale, y[row]);
   }
 }
 
@@ -33,6 +33,8 @@ struct Generic {
       end = layout.inputs.block_end(k);
       decode_codes(layout.bits, block.tile + layout.code_offset(k), end - k, codes);
       const std::uint8_t* trailer = block.tile + layout.trailer_offset(k / layout.inputs.group_size);
+      if (layout.dint)
+        double_dint_codes(layout, trailer, end - k, codes);
       for (std::size_t token = 0; token < tokens; ++token)
         add_block(block, codes, end - k, x + 4 * token, tokens, trailer, scale[token], sum[token],
                   block.y + token * kUniformTileRows);

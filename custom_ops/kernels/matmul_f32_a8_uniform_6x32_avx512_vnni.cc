@@ -18,7 +18,9 @@ EDGEQ_INLINE void dot_product(__m512i& acc, __m512i u, __m512i s) {
 template <int Bits> EDGEQ_INLINE __m512i decode(const std::uint8_t* lines, int f) {
   if constexpr (Bits == 8)
     return load_line(lines);
-  const __m512i line = Bits != 3 ? load_line(lines) : f / 2 == 3 ? derived_line(lines) : load_line(lines + 64 * (f / 2));
+  const __m512i line = Bits != 3    ? load_line(lines)
+                       : f / 2 == 3 ? derived_line(lines)
+                                    : load_line(lines + 64 * (f / 2));
   const int shift = Bits == 3 ? 3 * (f % 2) : Bits * f;
   return _mm512_and_si512(shift == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(shift)),
                           _mm512_set1_epi8((1 << (Bits & 7)) - 1));
@@ -43,8 +45,7 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
       if (Tokens == 1)
         prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
-        const __m512i upper = decode<Bits>(codes, f),
-                      lower = decode<Bits>(codes + Fields::kChunkBytes, f);
+        const __m512i upper = decode<Bits>(codes, f), lower = decode<Bits>(codes + Fields::kChunkBytes, f);
         EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
           const __m512i activations = broadcast4(x + 4 * t);
           dot_product(acc[t][0][f % kChains], upper, activations);
@@ -60,7 +61,7 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
         __m512 product = _mm512_cvtepi32_ps(acc[t][b][0]);
         if (ZeroPoint)
           product = _mm512_fnmadd_ps(zero, _mm512_set1_ps(static_cast<float>(sums[t])), product);
-        y[t][b] = _mm512_fmadd_ps(product, _mm512_mul_ps(scale, _mm512_set1_ps(scales[t])), y[t][b]);
+        y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(scales[t]), y[t][b]);
       }
     }
   }

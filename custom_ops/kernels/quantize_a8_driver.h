@@ -33,6 +33,7 @@ void quantize_a8_panels(const float* x, const Grouping& inputs, const A8Panels& 
         end = inputs.block_end(k);
         Kernel::run(row + k, smaller(end, inputs.k) - k, codes + k * tokens, 4 * tokens, panels.scales + index,
                     panels.sums + index);
+        panels.sums[index] = panels.sum_start + panels.sum_factor * panels.sums[index];
       }
     }
   }

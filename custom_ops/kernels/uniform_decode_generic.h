@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "half.h"
 #include "uniform_fields.h"
 #include "uniform_layout.h"
 
@@ -32,9 +33,31 @@ EDGEQ_INLINE void decode_codes(std::size_t bits, const std::uint8_t* codes, std:
   }
 }
 
-/// Zero point of row `row` of a tile; `trailer` as in UniformLayout::trailer_offset.
+/// Stored or implied zero point of row `row` of a tile; `trailer` as in UniformLayout::trailer_offset.
+EDGEQ_INLINE int stored_zero_point(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t row) {
+  return layout.has_zero_point ? trailer[2 * kUniformTileRows + row]
+                               : implied_zero_point(static_cast<int>(layout.bits), layout.dint);
+}
+
+/// Replaces the dint codes of `count` inputs by twice their weight in steps, plus the centre of unsigned bytes.
+EDGEQ_INLINE void double_dint_codes(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t count,
+                                    std::uint8_t* codes) {
+  const int centre = decoded_centre(static_cast<int>(layout.bits), true, true);
+  for (std::size_t i = 0; i < count * kUniformTileRows; ++i) {
+    const std::size_t row = i / 4 % kUniformTileRows;
+    codes[i] = static_cast<std::uint8_t>(
+        dint_steps(codes[i], static_cast<int>(layout.bits), stored_zero_point(layout, trailer, row)) + centre);
+  }
+}
+
+/// What bytes, codes or what double_dint_codes() made of them, subtract before they are scaled by scale_of().
 EDGEQ_INLINE int zero_point(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t row) {
-  return layout.has_zero_point ? trailer[2 * kUniformTileRows + row] : 1 << (layout.bits - 1);
+  return layout.dint ? decoded_centre(static_cast<int>(layout.bits), true, true)
+                     : stored_zero_point(layout, trailer, row);
+}
+
+EDGEQ_INLINE float scale_of(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t row) {
+  return load_half(trailer, row) * (layout.dint ? 0.5F : 1.0F);
 }
 
 } // namespace

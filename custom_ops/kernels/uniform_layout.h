@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packed `uniform` weight format (docs/formats.md, uniform).
+// The packed `uniform`, `dint` and `codebook` weight formats (docs/formats.md).
 #pragma once
 
 #include "grouping.h"
@@ -10,15 +10,35 @@ namespace edgeq::kernels {
 inline constexpr std::size_t kUniformTileRows = 32;  // two row blocks
 inline constexpr std::size_t kUniformBlockRows = 16; // one 32-bit lane of a 64-byte line per row
 
+/// The zero point that is not stored: of `uniform` 2^(bits-1), of `dint` two less, as its last two codes are special.
+constexpr int implied_zero_point(int bits, bool dint) { return (1 << (bits - 1)) - (dint ? 2 : 0); }
+
+/// A dint code as a number of half steps.
+constexpr int dint_steps(int code, int bits, int zero_point) {
+  const int plus = (1 << bits) - 2; // half a step; the next code is minus half a step
+  return code < plus ? 2 * (code - zero_point) : 1 - 2 * (code - plus);
+}
+
+/// Kernels that decode to unsigned bytes use weight = scale · (byte − centre), with dint scale / 2.
+constexpr int decoded_centre(int bits, bool has_zero_point, bool dint) {
+  const int zero = has_zero_point ? (1 << bits) - (dint ? 3 : 1) : implied_zero_point(bits, dint); // the largest
+  return dint ? 2 * zero : zero;
+}
+
 /// Where things lie in a packed tensor. Trivially copyable, so kernels take it by value.
 struct UniformLayout {
   std::size_t n; // output features
   Grouping inputs;
-  std::size_t bits;    // 2, 3, 4 or 8
-  bool has_zero_point; // false: the zero point is 2^(bits-1)
+  std::size_t bits;      // 2, 3, 4 or 8
+  bool has_zero_point;   // false: implied_zero_point()
+  bool dint = false;     // codes 2^bits - 2 and 2^bits - 1 are plus and minus half a step (docs/formats.md, dint)
+  bool codebook = false; // levels and scales of a group lie before its codes instead of scales behind them
 
   EDGEQ_MEMBER std::size_t tiles() const { return (n + kUniformTileRows - 1) / kUniformTileRows; }
-  EDGEQ_MEMBER std::size_t trailer_bytes() const { return kUniformTileRows * (has_zero_point ? 3 : 2); }
+  /// Bytes of a group that are not codes.
+  EDGEQ_MEMBER std::size_t trailer_bytes() const {
+    return kUniformTileRows * (2 + (has_zero_point ? 1 : 0) + (codebook ? std::size_t{1} << bits : 0));
+  }
   EDGEQ_MEMBER std::size_t tile_bytes() const { return code_bytes(inputs.padded_k) + inputs.groups * trailer_bytes(); }
 
   /// Bytes of the codes of `count` inputs (a multiple of 32) in a tile.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dint_gemm.h"
 
+#include "codebook_weight.h"
 #include "scratch.h"
 #include "uniform_weight.h"
+
+#include "kernels/codebook_gemm.h"
 
 namespace edgeq::ops {
 namespace {
@@ -22,15 +25,22 @@ bool read_float_activations(const ort::KernelInfo& info) {
 /// Reads and checks `format`, then what the format's layout needs.
 kernels::UniformLayout read_layout(const ort::KernelInfo& info) {
   const std::string format = info.string("format");
+  if (format == "codebook")
+    return read_codebook_layout(info);
   if (format != "uniform")
-    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform'");
+    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform' or 'codebook'");
   return read_uniform_layout(info);
+}
+
+const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout) {
+  const kernels::Isa isa = kernels::selected_isa();
+  return layout.codebook ? kernels::codebook_gemm_kernels(isa) : kernels::dint_gemm_kernels(isa);
 }
 
 } // namespace
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
-    : kernels_(kernels::dint_gemm_kernels(kernels::selected_isa())), layout_(read_layout(info)),
+    : layout_(read_layout(info)), kernels_(kernels_for(layout_)),
       float_activations_(read_float_activations(info)), branches_(info, layout_, kernels::uniform_packed_bytes) {}
 
 void DintGemm::compute(const ort::KernelContext& context) const {
@@ -47,15 +57,17 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   const std::size_t codes = call.tokens * inputs.padded_k, blocks = call.tokens * inputs.blocks();
   Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
                   Scratch::padded<std::int32_t>(blocks));
-  const kernels::A8Panels panels{scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
-                                 scratch.take<std::int32_t>(blocks), call.tokens, kernels_.panel_tokens};
+  const kernels::A8Panels panels =
+      panels_for(kernels_, layout_,
+                 {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks), scratch.take<std::int32_t>(blocks),
+                  call.tokens, kernels_.panel_tokens});
   const double activations = static_cast<double>(codes) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });
-  multiply(
-      context, call,
-      [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
-          std::size_t last) { kernels_.matmul_a8({layout, weights, panels, output.bias, output.y}, first, last); });
+  const kernels::MatmulA8Function matmul = kernels_.matmul_a8_for(call.tokens);
+  multiply(context, call,
+           [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+               std::size_t last) { matmul({layout, weights, panels, output.bias, output.y}, first, last); });
 }
 
 void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {

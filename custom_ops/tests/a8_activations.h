@@ -13,12 +13,13 @@ namespace edgeq::tests {
 class A8Activations {
 public:
   A8Activations(const kernels::DintGemmKernels& kernels, const float* x, std::size_t tokens,
-                const kernels::Grouping& inputs)
-      : inputs_(inputs), codes_(tokens * inputs.padded_k), scales_(tokens * inputs.blocks()),
-        sums_(tokens * inputs.blocks()),
-        panels_{codes_.data(), scales_.data(), sums_.data(), tokens, kernels.panel_tokens} {
+                const kernels::UniformLayout& layout)
+      : inputs_(layout.inputs), codes_(tokens * inputs_.padded_k), scales_(tokens * inputs_.blocks()),
+        sums_(tokens * inputs_.blocks()),
+        panels_(kernels::panels_for(
+            kernels, layout, {codes_.data(), scales_.data(), sums_.data(), tokens, kernels.panel_tokens})) {
     std::fill(codes_.begin(), codes_.end(), std::int8_t{99}); // every element must be written
-    kernels.quantize_a8(x, inputs, panels_, 0, panels_.panels());
+    kernels.quantize_a8(x, inputs_, panels_, 0, panels_.panels());
   }
 
   const kernels::A8Panels& panels() const { return panels_; }
@@ -28,7 +29,9 @@ public:
     return codes_[place.start * inputs_.padded_k + k / 4 * 4 * place.tokens + 4 * place.token + k % 4];
   }
   float scale(std::size_t token, std::size_t block) const { return scales_[block_place(token, block)]; }
-  int sum(std::size_t token, std::size_t block) const { return sums_[block_place(token, block)]; }
+  int sum(std::size_t token, std::size_t block) const {
+    return (sums_[block_place(token, block)] - panels_.sum_start) / panels_.sum_factor;
+  }
 
 private:
   struct Place {

@@ -34,15 +34,15 @@ struct Problem {
 void run(kernels::Isa isa, const Problem& p, std::size_t split, const float* bias, GuardedBuffer<float>& y) {
   const kernels::DintGemmKernels& kernels = kernels::dint_gemm_kernels(isa);
   const kernels::UniformLayout layout = p.shape.layout();
-  const A8Activations x(kernels, p.x.data(), p.tokens, layout.inputs);
+  const A8Activations x(kernels, p.x.data(), p.tokens, layout);
   const kernels::MatmulA8 product{layout, p.weight.packed(), x.panels(), bias, y.data()};
-  kernels.matmul_a8(product, 0, split);
-  kernels.matmul_a8(product, split, layout.tiles());
+  kernels.matmul_a8_for(p.tokens)(product, 0, split);
+  kernels.matmul_a8_for(p.tokens)(product, split, layout.tiles());
 }
 
 void check_values(const Problem& p, const GuardedBuffer<float>& y) {
   const kernels::Grouping inputs = p.shape.layout().inputs;
-  const A8Activations x(kernels::dint_gemm_kernels(kernels::Isa::generic), p.x.data(), p.tokens, inputs);
+  const A8Activations x(kernels::dint_gemm_kernels(kernels::Isa::generic), p.x.data(), p.tokens, p.shape.layout());
   for (std::size_t token = 0; token < p.tokens; ++token)
     for (std::size_t row = 0; row < p.shape.n; ++row) {
       double sum = p.bias[row], magnitude = std::fabs(sum);
@@ -102,8 +102,8 @@ int main() {
   Random random(3);
   std::size_t count = 0;
   for_each_uniform_case([&](const UniformCase& c) {
-    const std::size_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 13};
-    check_problem(Problem(c, tokens[count++ % 8], random, false));
+    const std::size_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25};
+    check_problem(Problem(c, tokens[count++ % 13], random, false));
     check_problem(Problem(c, tokens[count % 3], random, true)); // largest sums
   });
   check_problem(Problem({35, 160, 4, 32, true}, 200, random, false)); // more than one pass over the panels

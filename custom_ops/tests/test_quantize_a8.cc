@@ -90,7 +90,7 @@ int main() {
             const kernels::Grouping inputs = kernels::make_grouping(k, group);
             GuardedBuffer<float> x(tokens * k);
             fill(x, k, kind, random);
-            const A8Activations actual(kernels::dint_gemm_kernels(isa), x.data(), tokens, inputs);
+            const A8Activations actual(kernels::dint_gemm_kernels(isa), x.data(), tokens, {1, inputs, 4, false});
             for (std::size_t token = 0; token < tokens; ++token)
               check_token(actual, x.data(), token, inputs, text);
           }

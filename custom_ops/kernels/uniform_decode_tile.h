@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tiles of the `uniform` and `dint` formats as bytes.
+#pragma once
+
+#include "decoded_tile.h"
+#include "uniform_lines.h"
+
+namespace edgeq::kernels {
+namespace {
+
+template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformTileDecoder {
+  using Lines = UniformLines<V, Bits, ZeroPoint, Dint>;
+  using Fields = UniformFields<Bits>;
+  static constexpr bool kZeros = Lines::kWide;
+  static constexpr int kCentre = Lines::kCentre;
+
+  /// Decodes inputs [begin, end) of a tile, which lie on boundaries of activation blocks.
+  static void run(const UniformLayout& layout, const std::uint8_t* tile, std::size_t begin, std::size_t end,
+                  DecodedTile& out) {
+    std::uint8_t* bytes = out.bytes;
+    std::size_t index = 0;
+    for (std::size_t k = begin, stop = 0; k < end; k = stop, ++index) {
+      stop = layout.inputs.block_end(k);
+      const std::uint8_t* trailer = tile + layout.trailer_offset(k / layout.inputs.group_size);
+      out.counts[index] = stop - k;
+      decode_trailer(trailer, index, out);
+      for (std::size_t rows = 0; rows < kDecodedRows; rows += V::kRows)
+        decode_rows(tile + layout.code_offset(k) + rows / 16 * Fields::kChunkBytes + rows % 16 * 4, stop - k,
+                    Lines::zeros(ZeroPoint ? trailer + 64 + rows : trailer), bytes + 4 * rows);
+      bytes += (stop - k) * kDecodedRows;
+    }
+    out.blocks = index;
+  }
+
+private:
+  EDGEQ_MEMBER static void decode_trailer(const std::uint8_t* trailer, std::size_t index, DecodedTile& out) {
+    for (std::size_t rows = 0; rows < kDecodedRows; rows += V::kRows) {
+      const auto scale = V::multiply(V::load_halfs(trailer + 2 * rows), V::all_floats(Dint ? 0.5F : 1.0F));
+      V::store_floats(out.scales[index] + rows, scale);
+      V::store_floats(out.shifts[index] + rows, V::multiply(scale, V::all_floats(-kIntegerFloat)));
+      if (kZeros)
+        V::store(out.zeros[index] + rows, V::load_bytes(trailer + 64 + rows));
+    }
+  }
+
+  EDGEQ_MEMBER static void decode_rows(const std::uint8_t* lines, std::size_t count, typename V::Integers zero,
+                                       std::uint8_t* out) {
+    for (std::size_t k = 0; k < count; k += Fields::kChunkInputs, lines += 2 * Fields::kChunkBytes)
+      EDGEQ_UNROLL for (int f = 0; f < Lines::kFields; ++f, out += 4 * kDecodedRows)
+          V::store(out, Lines::bytes(lines, f, zero));
+  }
+};
+
+} // namespace
+} // namespace edgeq::kernels

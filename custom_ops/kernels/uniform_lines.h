@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Codes of the `uniform` and `dint` formats in vectors of rows: V is Vector512 or Vector256.
+#pragma once
+
+#include "uniform_fields.h"
+#include "uniform_layout.h"
+
+namespace edgeq::kernels {
+namespace {
+
+/// Doubled value of a dint code, plus `centre`; the zero point is implied unless it is stored, and then not subtracted.
+template <int Bits, bool ZeroPoint> constexpr std::uint8_t dint_entry(int code, int centre) {
+  return static_cast<std::uint8_t>(dint_steps(code, Bits, ZeroPoint ? 0 : implied_zero_point(Bits, true)) + centre);
+}
+
+template <int Bits, bool ZeroPoint> struct DintTable {
+  alignas(16) std::uint8_t entries[16] = {};
+  constexpr explicit DintTable(int centre) {
+    for (int code = 0; code < 1 << Bits; ++code)
+      entries[code] = dint_entry<Bits, ZeroPoint>(code, centre);
+  }
+};
+
+template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
+  using Integers = typename V::Integers;
+  using Fields = UniformFields<Bits>;
+  static constexpr int kFields = static_cast<int>(Fields::kFields);
+
+  /// Differences of bytes do not fit into a byte.
+  static constexpr bool kWide = ZeroPoint && Bits == 8;
+  static constexpr int kCentre = decoded_centre(Bits, ZeroPoint, Dint); // of bytes(), unless kWide
+
+  /// The line that holds field `f` of a chunk, from `line` of its first line. The fourth line of a 3-bit chunk is made
+  /// of the upper bits of the others: (A>>6) | (B>>6)<<2 | (C>>6)<<4.
+  EDGEQ_MEMBER static Integers field_line(const std::uint8_t* line, int f) {
+    if (Bits != 3 || f / 2 != 3)
+      return V::load(line + (Bits == 3 ? 64 * (f / 2) : 0));
+    const Integers a = V::shift_right(V::load(line), 6), b = V::shift_right(V::load(line + 64), 4);
+    const Integers c = V::shift_right(V::load(line + 128), 2);
+    return V::select(V::all_bytes(0x03), a, V::select(V::all_bytes(0x0c), b, c));
+  }
+
+  /// The codes of field `f`.
+  EDGEQ_MEMBER static Integers codes(const std::uint8_t* line, int f) {
+    const int shift = Bits == 3 ? 3 * (f % 2) : Bits * f;
+    const Integers whole = field_line(line, f);
+    if (Bits == 8)
+      return whole;
+    return V::both(shift == 0 ? whole : V::shift_right(whole, shift), V::all_bytes((1 << Bits) - 1));
+  }
+
+  /// What a lane of four bytes subtracts, from the zero points of its rows.
+  EDGEQ_MEMBER static Integers zeros(const std::uint8_t* zero_points) {
+    return V::multiply(V::load_bytes(zero_points), V::all(Dint ? 0x02020202 : 0x01010101));
+  }
+
+  /// Unsigned bytes to be multiplied; `zero` from zeros(), ignored without zero points.
+  EDGEQ_MEMBER static Integers bytes(const std::uint8_t* line, int f, Integers zero) {
+    const Integers code = codes(line, f);
+    if constexpr (Dint) {
+      static constexpr DintTable<Bits, ZeroPoint> kTable(kCentre);
+      const Integers value = V::look_up(kTable.entries, code);
+      return ZeroPoint ? V::subtract_below(value, zero, code, (1 << Bits) - 2) : value;
+    }
+    if constexpr (ZeroPoint && !kWide)
+      return V::subtract_bytes(V::add_bytes(code, V::all_bytes(kCentre)), zero);
+    return code;
+  }
+};
+
+} // namespace
+} // namespace edgeq::kernels

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeq.bundle.manifest import MANIFEST_NAME
-from edgeq_devices.job import SEED, Job, Test
-from edgeq_devices.measure import random_tokens, repetition, warm_up
+from edgeq_devices.job import Test
 from edgeq_devices.memory import read_memory
 
 SPAWN = get_context("spawn")
+SEED = 0
 PAUSE = 0.2  # seconds for the threads of the engine before to stop spinning
 
 
@@ -42,33 +45,64 @@ def is_encoder(path: Path) -> bool:
     return manifest.is_file() and bool(json.loads(manifest.read_text(encoding="utf-8"))["kind"] == "encoder")
 
 
-def open_model(runtime: str, job: Job) -> Any:
-    """The model behind `edgeq_devices.measure.Model`; a runtime that is not asked for need not be installed."""
-    if runtime == "genai":
-        from genai_model import GenaiModel
+class Model(Protocol):
+    """A loaded model, one sequence at a time.
 
-        return GenaiModel(job)
-    if runtime == "llama.cpp":
-        from llama_cpp_model import LlamaCppModel
+    Attributes:
+        vocabulary: Number of token ids.
+    """
 
-        return LlamaCppModel(job)
-    from edgeq_devices.local import load
+    vocabulary: int
 
-    return load(job)
+    def reset(self) -> None:
+        """Empties the context."""
+
+    def advance(self, tokens: NDArray[np.int64]) -> None:
+        """Processes tokens after those in the context; an encoder takes them as one sentence."""
 
 
-def serve(job: Job, runtime: str, pipe: Connection) -> None:
+def open_model(path: Path, context: int, threads: int) -> Model:
+    """The model with room for ``context`` tokens; a runtime that is not asked for need not be installed."""
+    match runtime_of(path):
+        case "genai":
+            from genai_model import GenaiModel
+
+            return GenaiModel(path, context, threads)
+        case "llama.cpp":
+            from llama_cpp_model import LlamaCppModel
+
+            return LlamaCppModel(path, context, threads)
+    from edgeq_model import EdgeqDecoder, EdgeqEncoder
+
+    return (EdgeqEncoder if is_encoder(path) else EdgeqDecoder)(path, context, threads)
+
+
+def run_once(model: Model, test: Test, tokens: NDArray[np.int64], generate: int) -> float:
+    """Runs a test once with so many generated tokens; the seconds it took without the filling to its depth."""
+    depth, prompt, generated = np.split(tokens, [test.depth, test.depth + test.prompt])
+    model.reset()
+    if depth.size:
+        model.advance(depth)
+    start = time.perf_counter()
+    if prompt.size:
+        model.advance(prompt)
+    for position in range(generate):
+        model.advance(generated[position : position + 1])
+    return time.perf_counter() - start
+
+
+def serve(path: Path, test: Test, threads: int, pipe: Connection) -> None:
     """The engine's process: loads the model, then runs a repetition for each request."""
     before, start = read_memory(), time.perf_counter()
-    model = open_model(runtime, job)
+    model = open_model(path, test.context, threads)
     seconds = time.perf_counter() - start
-    tokens = random_tokens(job.test, model.vocabulary, job.seed)
+    tokens = np.random.default_rng(SEED).integers(0, model.vocabulary, test.context, dtype=np.int64)
     loaded = read_memory()
-    warm_up(model, job.test, tokens)
+    run_once(model, test, tokens, min(1, test.generate))  # a warm-up
     pipe.send((seconds, loaded.anonymous - before.anonymous))
     while pipe.recv():
         used = time.process_time()
-        pipe.send((repetition(model, job.test, tokens), time.process_time() - used))
+        pipe.send((run_once(model, test, tokens, test.generate), time.process_time() - used))
     pipe.send(read_memory().anonymous)
 
 
@@ -94,8 +128,7 @@ class Engine:
     def start(self) -> None:
         """Loads the model and warms it up."""
         self._pipe, theirs = SPAWN.Pipe()
-        job = Job(str(self.path), self.test, self.threads, seed=SEED)
-        self._process = SPAWN.Process(target=serve, args=(job, runtime_of(self.path), theirs), daemon=True)
+        self._process = SPAWN.Process(target=serve, args=(self.path, self.test, self.threads, theirs), daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is seen as the end of the pipe
         self.load_seconds, self.load_anonymous = self._pipe.recv()
@@ -104,8 +137,8 @@ class Engine:
         """One repetition; its tokens per second and its processor time become samples."""
         time.sleep(PAUSE)
         self._pipe.send(True)
-        nanoseconds, processor_seconds = self._pipe.recv()
-        self.samples.append(self.test.work * 1e9 / nanoseconds)
+        seconds, processor_seconds = self._pipe.recv()
+        self.samples.append(self.test.work / seconds)
         self.processor_seconds.append(processor_seconds)
 
     def stop(self) -> None:

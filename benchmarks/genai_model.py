@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime_genai as og
-
-from edgeq_devices.job import Job
-from edgeq_devices.measure import Tokens
+from numpy.typing import NDArray
 
 
 class GenaiModel:
@@ -19,15 +17,12 @@ class GenaiModel:
     Appending one token runs the model once, as ``generate_next_token`` does, but without the sampling.
     """
 
-    instruction_set = None
-
-    def __init__(self, job: Job) -> None:
-        config = og.Config(job.bundle)
-        options = {"intra_op_num_threads": job.threads}
+    def __init__(self, path: Path, context: int, threads: int) -> None:
+        config = og.Config(str(path))
+        options = {"intra_op_num_threads": threads}
         config.overlay(json.dumps({"model": {"decoder": {"session_options": options}}}))
-        self._model, self._capacity = og.Model(config), job.test.context
-        section = json.loads((Path(job.bundle) / "genai_config.json").read_text(encoding="utf-8"))["model"]
-        self.vocabulary, self.context = section["vocab_size"], section["context_length"]
+        self._model, self._capacity = og.Model(config), context
+        self.vocabulary = json.loads((path / "genai_config.json").read_text(encoding="utf-8"))["model"]["vocab_size"]
 
     def reset(self) -> None:
         """Starts a new sequence; its KV cache is made here, not in the timed part."""
@@ -35,6 +30,6 @@ class GenaiModel:
         parameters.set_search_options(max_length=self._capacity + 1, batch_size=1)
         self._generator = og.Generator(self._model, parameters)
 
-    def advance(self, tokens: Tokens) -> None:
+    def advance(self, tokens: NDArray[np.int64]) -> None:
         """Runs the model on tokens after those before."""
         self._generator.append_tokens(tokens.astype(np.int32))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What quantization costs in quality: every method, scheme and model, and other tools beside it.
 
-    python benchmarks/accuracy.py run --data DIR --results accuracy.jsonl --models stories260K --select 'w3.*gptq'
-    python benchmarks/accuracy.py table --results accuracy.jsonl
+    python benchmarks/accuracy.py run --data DIR --models stories260K --select 'w3.* gptq' --minutes 30
+    python benchmarks/accuracy.py table --write docs/accuracy.md
 
-`run` quantizes, exports and evaluates through the exported bundle, one cell after the other, and adds a line of JSON for
-each; cells that the results hold already are left out, so that it can be stopped and started again. DIR holds `models/`
-and `data/` (docs/accuracy.md says which). `table` renders the results as Markdown.
+`run` quantizes, exports and evaluates through the exported bundle, one cell after the other, and adds a line of JSON
+for each; cells that the results hold already are left out, so that it can be stopped and started again. DIR holds
+`models/` and `data/` (docs/accuracy.md says which). `table` puts the results into the document.
 """
 
 from __future__ import annotations
@@ -17,71 +17,76 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from evidence.cells import OWN, Cell
+from evidence.bench import Bench
+from evidence.cells import Cell
+from evidence.document import fill
 from evidence.grid import cells_of
-from evidence.others import OtherTools
-from evidence.own import OwnTool
-from evidence.quality import DecoderQuality, EncoderQuality
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER, load_subject
-from evidence.table import render
+from evidence.table import sections
 
 from edgeq.errors import EdgeqError
+
+MEASURES = ("loss_difference", "mean_cosine", "relative_error", "unsuitable")
 
 
 def run(options: argparse.Namespace) -> None:
     """Measures the selected cells that have not been measured."""
     torch.set_num_threads(1)
     results, pattern = Results(options.results), re.compile(options.select)
-    deadline = time.monotonic() + options.minutes * 60
+    deadline = time.monotonic() + 60 * options.minutes
     for name in options.models:
         done = results.keys()
         waiting = [cell for cell in cells_of(name) if cell.key not in done and pattern.search(cell.label)]
         print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
         if waiting and not options.count:
-            _run_model(name, waiting, options, results, deadline)
+            with tempfile.TemporaryDirectory() as directory:
+                bench = Bench(load_subject(name, options.data), Path(directory))
+                _measure(bench, waiting, results, deadline)
 
 
-def _run_model(name: str, cells: list[Cell], options: argparse.Namespace, results: Results, deadline: float) -> None:
-    subject = load_subject(name, options.data)
-    quality = EncoderQuality(subject) if name == ENCODER else DecoderQuality(subject)
-    with tempfile.TemporaryDirectory() as directory:
-        tools: dict[bool, Any] = {True: OwnTool(subject, quality, Path(directory))}
-        if isinstance(quality, DecoderQuality):
-            tools[False] = OtherTools(subject, quality)
-        for cell in cells:
-            if time.monotonic() > deadline:
-                return
-            start = time.perf_counter()
-            try:
-                result = tools[cell.tool == OWN].run(cell)
-            except EdgeqError as error:
-                result = {"refused": str(error)}
-            result["seconds"] = time.perf_counter() - start
-            results.append(Record(cell, result, conditions()))
-            print(f"{cell.label}: {_outcome(result)}", file=sys.stderr, flush=True)
+def _measure(bench: Bench, cells: Iterable[Cell], results: Results, deadline: float) -> None:
+    for cell in cells:
+        if time.monotonic() > deadline:
+            return
+        start = time.perf_counter()
+        try:
+            result = bench.run(cell)
+        except EdgeqError as error:
+            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+            continue  # tried again next time
+        result["seconds"] = time.perf_counter() - start
+        results.append(Record(cell, result, conditions()))
+        print(f"{cell.label}: {_outcome(result)}", file=sys.stderr, flush=True)
 
 
 def _outcome(result: dict[str, Any]) -> str:
-    for name in ("loss_difference", "mean_cosine", "refused", "unsuitable"):
-        if name in result:
-            value = result[name]
-            text = value if isinstance(value, str) else f"{value:+.4f}"
-            return f"{name} {text}, {result.get('bits_per_weight', 0):.3f} bits, {result['seconds']:.1f} s"
-    return str(result)
+    name = next((name for name in MEASURES if name in result), None)
+    value = result[name] if name else "done"
+    text = value if isinstance(value, str) else f"{value:+.4f}"
+    return f"{name} {text}, {result.get('bits_per_weight', 0):.3f} bits, {result['seconds']:.1f} s"
 
 
 def conditions() -> dict[str, str]:
     """What the figures may depend on."""
-    root = Path(__file__).parents[1]
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {"edgeq": version("edgeq"), "commit": commit, **{name: version(name) for name in ("onnxruntime", "torch")}}
+
+
+def render(options: argparse.Namespace) -> None:
+    """Prints the sections, or puts them into a document."""
+    parts = sections(Results(options.results))
+    if options.write is None:
+        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
+    else:
+        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -95,7 +100,8 @@ def arguments() -> argparse.Namespace:
     measure.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
     measure.add_argument("--count", action="store_true", help="only say how many cells are left")
     table = verbs.add_parser("table", help="render the results")
-    table.set_defaults(function=lambda options: print(render(Results(options.results))))
+    table.set_defaults(function=render)
+    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
     for verb in (measure, table):
         verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     return parser.parse_args()

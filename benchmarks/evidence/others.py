@@ -21,7 +21,7 @@ from edgeq.evaluation.reference import ReferenceDecoder
 from edgeq.methods import rtn
 from edgeq.schemes import Scheme
 from evidence.cells import Cell
-from evidence.quality import DecoderQuality
+from evidence.quality import DecoderQuality, torch_model
 from evidence.samples import calibration_ids
 from evidence.subjects import Subject
 
@@ -29,14 +29,13 @@ VOCABULARY = "w8g32"
 Grams = dict[str, NDArray[np.float64]]
 
 
-def other_cells(model: str, seeds: list[int]) -> list[Cell]:
-    """A cell of every type of every tool, per seed where it is calibrated."""
-    cells = [
-        (index, Cell(model, quantizer.scheme, quantizer.method, (), seed, quantizer.tool))
+def other_cells(model: str, seed: int, *, first: bool) -> list[Cell]:
+    """A cell of every type of every tool; those that are not calibrated only for the first sample."""
+    return [
+        Cell(model, quantizer.scheme, quantizer.method, (), seed if quantizer.calibrated else None, quantizer.tool)
         for quantizer in all_quantizers()
-        for index, seed in enumerate(seeds if quantizer.calibrated else [None])
+        if first or quantizer.calibrated
     ]
-    return [cell for _, cell in sorted(cells, key=lambda pair: pair[0])]
 
 
 class OtherTools:
@@ -59,7 +58,7 @@ class OtherTools:
         decoder = ReferenceDecoder(str(self._subject.checkpoint), threads=1)
         start = time.perf_counter()
         try:
-            bits = replace_weights(_model(decoder), quantizer, grams)
+            bits = replace_weights(torch_model(decoder), quantizer, grams)
         except UnsuitableError as error:
             return {"unsuitable": str(error)}
         seconds = time.perf_counter() - start
@@ -68,7 +67,7 @@ class OtherTools:
     def _grams_of(self, seed: int) -> Grams:
         if seed not in self._grams:
             ids = calibration_ids(self._subject, seed)
-            self._grams[seed] = collect_grams(_model(self._quality.original), torch.from_numpy(ids))
+            self._grams[seed] = collect_grams(self._quality.original_model, torch.from_numpy(ids))
         return self._grams[seed]
 
 
@@ -112,7 +111,3 @@ def _vocabulary(weight: torch.Tensor) -> torch.Tensor:
     fmt = Scheme.parse(VOCABULARY).weights
     assert fmt is not None
     return torch.from_numpy(fmt.decode(rtn.quantize(weight, fmt)))  # type: ignore[arg-type]  # the format's own tensor
-
-
-def _model(decoder: ReferenceDecoder) -> Any:
-    return decoder._model

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from edgeq.bundle.manifest import LayerRecord
+from edgeq.calibration.data import CalibrationData
 from edgeq.checkpoint import Checkpoint
+from edgeq.quantization.blockwise import Calibration
+from edgeq.quantization.plan import Plan
 from edgeq.quantization.quantize import QuantizedModel, quantize_checkpoint
-from edgeq.recipe import build_recipe
 from edgeq.runtime.loading import load
+from edgeq.schemes import Scheme
 from evidence.bundles import BundleCache
 from evidence.cells import Cell
 from evidence.others import VOCABULARY
 from evidence.quality import DecoderQuality, EncoderQuality
+from evidence.samples import calibration_ids
 from evidence.subjects import Subject
 
 
@@ -50,10 +54,17 @@ class OwnTool:
         return result
 
     def _quantize(self, cell: Cell) -> QuantizedModel:
-        recipe = build_recipe(
-            model=str(self._subject.checkpoint), scheme=cell.scheme, vocabulary=VOCABULARY, **dict(cell.options)
+        plan = Plan.build(
+            Scheme.parse(cell.scheme),
+            vocabulary=Scheme.parse(VOCABULARY),
+            method=cell.method,
+            options=dict(cell.options),
         )
-        return quantize_checkpoint(Checkpoint(self._subject.checkpoint), recipe.plan())
+        calibration = None if cell.seed is None else self._calibration(cell.seed)
+        return quantize_checkpoint(Checkpoint(self._subject.checkpoint), plan, calibration=calibration)
+
+    def _calibration(self, seed: int) -> Calibration:
+        return Calibration(CalibrationData(calibration_ids(self._subject, seed), "calibration text", seed))
 
 
 def bits(records: list[LayerRecord]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,17 @@ class DecoderQuality:
 
     Args:
         subject: A decoder.
+
+    Attributes:
+        original_model: The original in PyTorch.
     """
 
     def __init__(self, subject: Subject) -> None:
-        self.original = ReferenceDecoder(str(subject.checkpoint), threads=1)
-        tokenizer = self.original.tokenizer
+        original = ReferenceDecoder(str(subject.checkpoint), threads=1)
+        self.original_model, tokenizer = torch_model(original), original.tokenizer
         assert tokenizer is not None
         self._windows = cut_windows(subject.evaluation, tokenizer, WINDOW, WINDOW, WINDOWS).ids
-        self._logits = [_logits(self.original, window[:-1]) for window in self._windows]
+        self._logits = [_logits(original, window[:-1]) for window in self._windows]
 
     def measure(self, model: LanguageModel) -> Values:
         """The distance of a model, with the standard error of its loss difference over the windows."""
@@ -63,6 +66,11 @@ def _summary(sums: Sequence[DistanceSum]) -> Values:
 
 def _logits(model: LanguageModel, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.concatenate([chunk.copy() for chunk in model.logits_chunks(ids.tolist())])
+
+
+def torch_model(decoder: ReferenceDecoder) -> Any:
+    """The transformers model inside."""
+    return decoder._model
 
 
 class _EncoderLike(TextEncoder, Protocol):

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeq.checkpoint import Checkpoint, resolve_model
+from edgeq.errors import EdgeqError
 from edgeq.recipe import Recipe, build_recipe
 
 if TYPE_CHECKING:
     from edgeq.bundle.manifest import LayerRecord, Manifest
     from edgeq.progress import Progress
+    from edgeq.quantization.blockwise import Calibration
+    from edgeq.quantization.plan import Plan
 
 # Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
 SECONDS_PER_WEIGHT = 15e-9
@@ -46,7 +49,13 @@ def export(
     vocabulary: str | None = None,
     layers: dict[str, str] | None = None,
     skip: list[str] | None = None,
+    method: str | None = None,
+    method_options: dict[str, Any] | None = None,
     clip: str | None = None,
+    calibration: str | Path | None = None,
+    samples: int | None = None,
+    length: int | None = None,
+    seed: int | None = None,
     portable: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -61,7 +70,13 @@ def export(
         vocabulary: Scheme of the token embedding and the output head; 8 bits if none is given.
         layers: Scheme by layer pattern.
         skip: Patterns of layers kept in float32.
-        clip: ``l3`` (default), ``mse`` or ``minmax``.
+        method: Quantization methods joined by ``+``; ``rtn`` if none is given.
+        method_options: Options of the methods by ``METHOD.FIELD``.
+        clip: Range of a group: ``l3``, ``mse`` or ``minmax``; by default as the method likes it.
+        calibration: Text, JSON lines or token ids; most methods need it.
+        samples: Calibration windows, 128 by default.
+        length: Tokens per window, 512 by default.
+        seed: What the windows are drawn with.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
         force: Replace ``output`` if it is not empty.
         progress: Told the stage, the steps done and the steps in all.
@@ -75,7 +90,13 @@ def export(
         vocabulary=vocabulary,
         layers=layers,
         skip=skip,
+        method=method,
+        method_options=method_options,
         clip=clip,
+        calibration=None if calibration is None else str(calibration),
+        samples=samples,
+        length=length,
+        seed=seed,
         portable=portable or None,
     )
     return export_recipe(recipe, Path(output), force=force, progress=progress)
@@ -88,12 +109,34 @@ def default_scheme(bits: int | None) -> str | None:
     return None if bits is None else str(Scheme.from_bits(bits))
 
 
-def export_recipe(recipe: Recipe, output: Path, *, force: bool = False, progress: Progress | None = None) -> Manifest:
-    """Carries out a recipe; arguments and errors as in `export`."""
+def export_recipe(
+    recipe: Recipe,
+    output: Path,
+    *,
+    force: bool = False,
+    work: Path | None = None,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Carries out a recipe.
+
+    Args:
+        recipe: What to do.
+        output: Directory to create.
+        force: Replace ``output`` if it is not empty.
+        work: Where a calibrated run keeps its finished blocks, to continue there after an interruption; by default
+            ``.NAME.work`` beside ``output``. It is deleted when the model is quantized.
+        memory: Bytes that the activations of the calibration may take; beyond them they lie in a file.
+        progress: As in `export`.
+
+    Raises:
+        EdgeqError: Anything a user can mend.
+    """
     import edgeq_export
 
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
+    _check_calibrated(recipe, plan)
     if recipe.model.endswith(".onnx"):
         return edgeq_export.export_onnx_file(
             Path(recipe.model), plan, output, portable=recipe.portable, force=force, progress=progress
@@ -102,7 +145,10 @@ def export_recipe(recipe: Recipe, output: Path, *, force: bool = False, progress
 
     checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
     edgeq_export.check_supported(checkpoint, plan, portable=recipe.portable)
-    quantized = quantize_checkpoint(checkpoint, plan, progress)
+    calibration = _read_calibration(recipe, checkpoint, work or output.absolute().with_name(f".{output.name}.work"))
+    if calibration is not None and memory is not None:
+        calibration = replace(calibration, memory=memory)
+    quantized = quantize_checkpoint(checkpoint, plan, progress, calibration)
     return edgeq_export.export_bundle(quantized, output, portable=recipe.portable, force=force, progress=progress)
 
 
@@ -119,10 +165,37 @@ def estimate(recipe: Recipe) -> Estimate:
     )
 
 
+def _check_calibrated(recipe: Recipe, plan: Plan) -> None:
+    from edgeq.quantization.quantize import check_calibrated
+
+    if recipe.model.endswith(".onnx"):
+        if recipe.calibration is not None or plan.pipeline.calibrated:
+            raise EdgeqError(
+                "no calibration for ONNX files",
+                field="--method",
+                found=str(plan.pipeline),
+                wanted="rtn without --calibration",
+                remedy="give the checkpoint instead of its ONNX file",
+            )
+        return
+    check_calibrated(plan, recipe.calibration is not None)
+
+
+def _read_calibration(recipe: Recipe, checkpoint: Checkpoint, work: Path | None) -> Calibration | None:
+    if recipe.calibration is None:
+        return None
+    from edgeq.calibration.data import read_calibration
+    from edgeq.quantization.blockwise import Calibration
+
+    data = read_calibration(checkpoint, Path(recipe.calibration), recipe.samples, recipe.length, recipe.seed)
+    return Calibration(data, work, sequential=recipe.sequential)
+
+
 def _plan_layers(recipe: Recipe) -> list[LayerRecord]:
     import edgeq_export
 
     plan = recipe.plan()
+    _check_calibrated(recipe, plan)
     if recipe.model.endswith(".onnx"):
         return edgeq_export.plan_onnx_file(Path(recipe.model), plan).records
     from edgeq.quantization.quantize import plan_records
@@ -130,4 +203,5 @@ def _plan_layers(recipe: Recipe) -> list[LayerRecord]:
 
     checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
     edgeq_export.check_supported(checkpoint, plan, portable=recipe.portable)
+    _read_calibration(recipe, checkpoint, None)
     return plan_records(build_skeleton(checkpoint), plan)

@@ -26,8 +26,14 @@ class Recipe(BaseModel):
         vocabulary: Scheme of the token embedding and the output head; 8 bits if none is given.
         layers: Scheme by layer pattern, in order; later ones win.
         skip: Patterns of layers kept in float32.
-        method: Quantization method.
-        clip: How round-to-nearest chooses the range of a group.
+        method: Quantization methods joined by ``+``, such as ``magr+gptq``.
+        method_options: Options of the methods by ``METHOD.FIELD``.
+        clip: How the range of a group is chosen; by default as the method likes it.
+        calibration: Text, JSON lines or token ids that the model is calibrated on.
+        samples: Calibration windows.
+        length: Tokens per window; by default 512, or the model's context where that is shorter.
+        seed: What the windows are drawn with.
+        sequential: Whether a layer is observed after those before it in its block are quantized.
         portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
     """
 
@@ -39,21 +45,28 @@ class Recipe(BaseModel):
     vocabulary: str | None = None
     layers: dict[str, str] = Field(default_factory=dict)
     skip: list[str] = Field(default_factory=list)
-    method: Literal["rtn"] = "rtn"
-    clip: Literal["minmax", "mse", "l3"] = "l3"
+    method: str = "rtn"
+    method_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    clip: Literal["minmax", "mse", "l3"] | None = None
+    calibration: str | None = None
+    samples: int = 128
+    length: int | None = None
+    seed: int = 0
+    sequential: bool = True
     portable: bool = False
 
     def plan(self) -> Plan:
         """The quantization plan.
 
         Raises:
-            EdgeqError: A scheme does not exist.
+            EdgeqError: A scheme, method or option does not exist.
         """
         from edgeq.quantization.plan import Plan
 
         default = Scheme.parse(self.scheme)
         vocabulary = Scheme.parse(self.vocabulary) if self.vocabulary else default.for_vocabulary()
-        return Plan.build(default, self.layers, self.skip, vocabulary, self.method, self.clip)
+        options = self.method_options
+        return Plan.build(default, self.layers, self.skip, vocabulary, self.method, self.clip, options)
 
 
 def build_recipe(file: Path | None = None, **changes: Any) -> Recipe:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from edgeq.errors import EdgeqError
 from edgeq.progress import Progress as Report
 
 stdout = Console()
@@ -55,3 +57,19 @@ def human_bytes(size: float) -> str:
             return f"{size:.3g} {unit}" if unit != "B" else f"{size:.0f} B"
         size /= 1000
     return f"{size:.3g} GB"
+
+
+def parse_bytes(text: str, option: str) -> int:
+    """A size such as ``4GB``, ``500 MB`` or ``2e9``, in decimal units.
+
+    Raises:
+        EdgeqError: It is not one.
+    """
+    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([kKmMgGtT]?)[bB]?\s*", text)
+    try:
+        size = float(match[1]) if match else -1.0
+    except ValueError:
+        size = -1.0
+    if match is None or not size >= 0:
+        raise EdgeqError("not a size", field=option, found=repr(text), wanted="a number of bytes, such as 4GB")
+    return int(size * 1000 ** " kmgt".index(match[2].lower() or " "))

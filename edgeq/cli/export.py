@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.table import Table
 from typer import Argument, Option
 
-from edgeq.cli.console import human_bytes, print_json, progress_bars, stdout
+from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, stdout
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -43,8 +43,54 @@ def command(
         Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False),
     ] = None,
     skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
+    method: Annotated[
+        str | None,
+        Option(help="Methods joined by +, e.g. gptq, awq+gptq, magr+gptq. (default: rtn)", show_default=False),
+    ] = None,
+    method_option: Annotated[
+        list[str] | None, Option(help="METHOD.FIELD=VALUE, e.g. gptq.act_order=true.", show_default=False)
+    ] = None,
+    magr_alpha: Annotated[
+        str | None, Option(help="Short for --method-option magr.alpha=…; a number or auto.", show_default=False)
+    ] = None,
     clip: Annotated[
-        str | None, Option(help="Range of a group: l3, mse or minmax. (default: l3)", show_default=False)
+        str | None,
+        Option(help="Range of a group: l3, mse or minmax. (default: as the method likes it)", show_default=False),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        Option(
+            help="What the model reads while its layers are observed: text, .jsonl with a field text, or token ids "
+            "(.npy, .json).",
+            show_default=False,
+        ),
+    ] = None,
+    samples: Annotated[int | None, Option(help="Calibration windows. (default: 128)", show_default=False)] = None,
+    length: Annotated[
+        int | None, Option(help="Tokens per window. (default: 512, or the model's context)", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, Option(help="What the windows are drawn with. (default: 0)", show_default=False)
+    ] = None,
+    sequential: Annotated[
+        bool | None,
+        Option(
+            "--sequential/--no-sequential",
+            help="Observe a layer after those before it in its block are quantized. (default: --sequential)",
+            show_default=False,
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        Option(help="What calibration activations may take, e.g. 4GB; the rest is on disk.", show_default="4GB"),
+    ] = None,
+    work_dir: Annotated[
+        Path | None,
+        Option(
+            help="Where a calibrated run keeps finished blocks, to continue after an interruption. "
+            "(default: .OUTPUT.work beside the output)",
+            show_default=False,
+        ),
     ] = None,
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
@@ -69,15 +115,23 @@ def command(
         vocabulary=vocabulary,
         layers=_overrides(layer),
         skip=skip,
+        method=method,
+        method_options=_method_options(method_option, magr_alpha),
         clip=clip,
+        calibration=str(calibration.absolute()) if calibration else None,
+        samples=samples,
+        length=length,
+        seed=seed,
+        sequential=sequential,
         portable=portable or None,
     )
+    budget = parse_bytes(memory, "--memory") if memory else None
     if save_recipe:
         recipes.save_recipe(plan, save_recipe)
     if dry_run:
         _dry_run(plan, as_json)
     elif output is not None:
-        _export(plan, output, force, as_json)
+        _export(plan, output, force, work_dir, budget, as_json)
     elif not save_recipe:
         raise EdgeqError("no output directory", field="--output", remedy="add -o OUT, or --dry-run to see the plan")
 
@@ -108,12 +162,30 @@ def _overrides(layers: list[str] | None) -> dict[str, str] | None:
     return overrides
 
 
-def _export(plan: Recipe, output: Path, force: bool, as_json: bool) -> None:
+def _method_options(options: list[str] | None, magr_alpha: str | None) -> dict[str, str] | None:
+    texts = [*(options or []), *([f"magr.alpha={magr_alpha}"] if magr_alpha else [])]
+    if not texts:
+        return None
+    values = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise EdgeqError(
+                "malformed option",
+                field="--method-option",
+                found=repr(text),
+                wanted="METHOD.FIELD=VALUE, such as gptq.act_order=true",
+            )
+        values[name] = value
+    return values
+
+
+def _export(plan: Recipe, output: Path, force: bool, work: Path | None, memory: int | None, as_json: bool) -> None:
     from edgeq.exporting import export_recipe
 
     start = time.perf_counter()
     with progress_bars() as progress:
-        manifest = export_recipe(plan, output, force=force, progress=progress)
+        manifest = export_recipe(plan, output, force=force, work=work, memory=memory, progress=progress)
     seconds = time.perf_counter() - start
     if as_json:
         print_json(_summary(manifest, output, seconds))

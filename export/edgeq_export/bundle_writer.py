@@ -21,7 +21,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgeq.bundle.manifest import MANIFEST_NAME, FileRecord, LayerRecord, Manifest, OperatorLibrary, Source
+from edgeq.bundle.manifest import (
+    MANIFEST_NAME,
+    CalibrationRecord,
+    FileRecord,
+    LayerRecord,
+    Manifest,
+    OperatorLibrary,
+    Source,
+)
 from edgeq.bundle.platforms import current_platform, library_location
 from edgeq.errors import EdgeqError
 from edgeq.version import __version__
@@ -47,6 +55,7 @@ class BundleContents:
         model: The finished graph; the writer strips its metadata and merges equal tensors.
         scheme: Default scheme.
         method: Quantization method and its options.
+        calibration: What it was calibrated on.
         source: The original model.
         layers: One record per weight matrix.
         documents: Files with given content, by path inside the bundle.
@@ -63,6 +72,7 @@ class BundleContents:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     copies: Mapping[str, Path] = field(default_factory=dict)
     libraries: Mapping[str, Path] | None = None
+    calibration: CalibrationRecord | None = None
 
 
 def json_document(value: Mapping[str, Any]) -> bytes:
@@ -138,6 +148,7 @@ def _describe(contents: BundleContents, libraries: Mapping[str, Path], directory
         kind=contents.kind,
         scheme=contents.scheme,
         method=contents.method,
+        calibration=contents.calibration,
         model=MODEL_NAME,
         source=contents.source,
         operators=OperatorLibrary(libraries={name.split("/")[1]: name for name in libraries}),

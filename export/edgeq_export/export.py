@@ -88,6 +88,7 @@ def export_bundle(
         model=graph,
         scheme=str(quantized.scheme),
         method=quantized.method,
+        calibration=quantized.calibration,
         source=_describe_source(quantized),
         layers=layers,
         documents=_generation_document(quantized, graph) if decoder else {},

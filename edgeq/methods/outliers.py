@@ -29,7 +29,7 @@ class Options(MethodOptions):
 
     Attributes:
         far: Share of the weights that lie farthest from the median.
-        sensitive: Share of the weights of the highest sensitivity; without calibration none are chosen for it.
+        sensitive: Share that has the highest sensitivity of the others; without calibration none are chosen for it.
     """
 
     far: float = 0.004
@@ -54,7 +54,8 @@ def split(weight: Tensor, statistics: LayerStatistics | None, options: Options |
     weight = weight.float()
     chosen = _largest((weight - weight.median()).abs(), options.far, "far")
     if statistics is not None:
-        chosen |= _largest(_sensitivity(weight, statistics), options.sensitive, "sensitive")
+        sensitivity = _sensitivity(weight, statistics).masked_fill(chosen, -1.0)
+        chosen |= _largest(sensitivity, options.sensitive, "sensitive")
     return weight.masked_fill(chosen, 0.0), Sparse.from_dense(torch.where(chosen, weight, 0.0))
 
 

@@ -6,6 +6,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace edgeq::kernels {
@@ -22,6 +25,12 @@ const char* isa_name(Isa isa) {
     return "avx512_vnni";
   case Isa::avx512_vbmi:
     return "avx512_vbmi";
+  case Isa::neon:
+    return "neon";
+  case Isa::dotprod:
+    return "dotprod";
+  case Isa::i8mm:
+    return "i8mm";
   default:
     return "generic";
   }
@@ -57,12 +66,27 @@ void append_x86(std::vector<Isa>& isas) {
 }
 
 } // namespace
+#elif defined(__aarch64__)
+namespace {
+
+void append_arm(std::vector<Isa>& isas) {
+  isas.push_back(Isa::neon);
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) == 0)
+    return;
+  isas.push_back(Isa::dotprod);
+  if ((getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0)
+    isas.push_back(Isa::i8mm);
+}
+
+} // namespace
 #endif
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> isas{Isa::generic};
 #if defined(__x86_64__)
   append_x86(isas);
+#elif defined(__aarch64__)
+  append_arm(isas);
 #endif
   return isas;
 }

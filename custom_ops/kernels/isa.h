@@ -16,6 +16,9 @@ enum class Isa {
   avx512,      ///< avx2 and AVX-512 F, BW, DQ, VL (Skylake-X)
   avx512_vnni, ///< avx512 and AVX-512 VNNI (Cascade Lake)
   avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI (Ice Lake, Zen 4)
+  neon,        ///< 64-bit ARM: every one (Cortex-A53, A72)
+  dotprod,     ///< neon and sdot (Cortex-A55, A76, Neoverse-N1)
+  i8mm,        ///< dotprod and smmla (Cortex-A510, A710, Neoverse-N2)
 };
 
 const char* isa_name(Isa isa);

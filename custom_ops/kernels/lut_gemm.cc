@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lut_gemm.h"
 
+#include "arm_kernels.h"
+
 namespace edgeq::kernels {
 
 #if defined(__x86_64__)
@@ -42,6 +44,9 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
   default:
     return generic;
   }
+#elif defined(__aarch64__)
+  if (isa != Isa::generic)
+    return lut_gemm_kernels_arm(isa);
 #endif
   (void)isa;
   return generic;

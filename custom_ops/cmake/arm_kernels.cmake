@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# The kernels of 64-bit ARM, one list of sources per instruction set, for target edgeq_kernels.
+set(EDGEQ_NEON
+  arm_kernels.cc
+  build_lut_neon.cc
+  matmul_f32_a8_uniform_4x8_neon.cc
+  matmul_f32_f32_bcq_8x8_neon.cc
+  matmul_f32_f32_uniform_8x8_neon.cc
+  matmul_f32_lut_bcq_4x64_neon.cc
+  quantize_a8_neon.cc)
+set(EDGEQ_DOTPROD
+  matmul_f32_a8_uniform_6x16_dotprod.cc)
+set(EDGEQ_I8MM
+  matmul_f32_a8_uniform_8x8_i8mm.cc)
+
+if(EDGEQ_ZIG) # does not know -march
+  set(dotprod -mcpu=generic+v8_2a+dotprod)
+  set(i8mm -mcpu=generic+v8_2a+dotprod+i8mm)
+else()
+  set(dotprod -march=armv8.2-a+dotprod)
+  set(i8mm -march=armv8.2-a+dotprod+i8mm)
+endif()
+set_source_files_properties(${EDGEQ_DOTPROD} PROPERTIES COMPILE_OPTIONS "${dotprod}")
+set_source_files_properties(${EDGEQ_I8MM} PROPERTIES COMPILE_OPTIONS "${i8mm}")
+target_sources(edgeq_kernels PRIVATE ${EDGEQ_NEON} ${EDGEQ_DOTPROD} ${EDGEQ_I8MM})

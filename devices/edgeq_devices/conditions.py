@@ -47,7 +47,6 @@ class Conditions:
         memory_total: Bytes.
         memory_available: Bytes.
         swap_used: Bytes.
-        throttled: Whether the board reported throttling; ``None``: it has no such report that edgeq reads.
         versions: Of the libraries that run the model.
     """
 
@@ -62,7 +61,6 @@ class Conditions:
     memory_total: int | None
     memory_available: int | None
     swap_used: int | None
-    throttled: bool | None
     versions: dict[str, str]
 
     @property
@@ -152,6 +150,5 @@ def read_conditions(root: Path = ROOT) -> Conditions:
         memory_total=memory.get("MemTotal"),
         memory_available=memory.get("MemAvailable"),
         swap_used=swap[0] - swap[1] if swap[0] is not None and swap[1] is not None else None,
-        throttled=None,
         versions={"python": platform.python_version(), **library_versions()},
     )

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
-from edgeq.bundle.reader import open_bundle
+from edgeq.bundle.manifest import MANIFEST_NAME
+from edgeq.bundle.reader import Bundle, open_bundle
 from edgeq.errors import EdgeqError
 from edgeq_devices.results import ModelFacts
 
 
-def model_facts(path: Path) -> ModelFacts:
+def model_facts(path: Path) -> tuple[Bundle, ModelFacts]:
     """Opens a bundle, comparing all hashes, and reads what the report needs.
 
     Raises:
@@ -20,7 +22,7 @@ def model_facts(path: Path) -> ModelFacts:
     manifest = bundle.manifest
     if manifest.kind == "graph":
         raise EdgeqError("cannot be profiled", file=path, field="kind", found="graph", wanted="decoder or encoder")
-    return ModelFacts(
+    facts = ModelFacts(
         name=path.resolve().name,
         kind=manifest.kind,
         architecture=manifest.source.architecture,
@@ -29,4 +31,6 @@ def model_facts(path: Path) -> ModelFacts:
         bits_per_weight=manifest.bits_per_weight,
         size=bundle.size,
         context=bundle.genai.model.context_length if bundle.genai else None,
+        hash=hashlib.sha256((path / MANIFEST_NAME).read_bytes()).hexdigest(),
     )
+    return bundle, facts

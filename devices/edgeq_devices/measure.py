@@ -7,6 +7,7 @@ from an empty context or from one filled to a depth, which is not timed.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ class Timing:
     def ns(self) -> int:
         """What it took."""
         return self.end_ns - self.start_ns
+
+    @property
+    def token_ns(self) -> list[int]:
+        """What each generated token took."""
+        ends = (self.prompt_end_ns, *self.token_ends_ns)
+        return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def random_tokens(test: Test, vocabulary: int, seed: int) -> Tokens:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured, and on what. Standard library only."""
+"""What was measured, and on what."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 from edgeq_devices.conditions import Conditions
+from edgeq_devices.energy import Energy, phase_energy
+from edgeq_devices.events import Done, Idle, Loaded, Power, Repetition, State
+from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
-from edgeq_devices.samples import Summary, rates
+from edgeq_devices.samples import Percentiles, Summary, rates
 
-OTHER_LOAD_LIMIT = 0.05
-"""Share of the machine that other processes may use before a row is flagged."""
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class ModelFacts:
         bits_per_weight: As stored, scales included.
         size: Bytes of all files.
         context: Tokens that a decoder can hold; ``None`` for other models.
+        hash: SHA-256 of its manifest, which holds those of its files.
     """
 
     name: str
@@ -38,6 +42,7 @@ class ModelFacts:
     bits_per_weight: float
     size: int
     context: int | None = None
+    hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,23 +51,36 @@ class Measurement:
 
     Attributes:
         job: What was asked for.
-        samples_ns: Nanoseconds of each repetition.
-        load_ns: Nanoseconds from opening the bundle to a session that is ready to run.
-        memory_before: Of the process before loading: interpreter and libraries.
-        memory_loaded: After loading, before the first run.
-        memory_peak: Maxima over the life of the process.
-        instruction_set: Of edgeq's kernels; ``None`` if none ran.
-        other_processors: Processors that other processes kept busy meanwhile, on average; ``None`` if unknown.
+        loaded: The model when it was loaded.
+        repetitions: The timed runs.
+        done: The process at its end.
+        before: The machine before.
+        after: The machine after, with what was seen in between.
+        power: The power source; ``None`` if power was not asked for.
+        idle: Energy of the idle machine, before and after.
     """
 
     job: Job
-    samples_ns: tuple[int, ...]
-    load_ns: int
-    memory_before: Memory
-    memory_loaded: Memory
-    memory_peak: Memory
-    instruction_set: str | None
-    other_processors: float | None
+    loaded: Loaded
+    repetitions: tuple[Repetition, ...]
+    done: Done
+    before: State
+    after: State
+    power: Power | None = None
+    idle: tuple[Idle, ...] = ()
+
+    @classmethod
+    def of(cls, job: Job, events: Sequence[object]) -> Measurement:
+        """Collects the checked events of a job that ran to its end."""
+        before, after = _all(State, events)
+        (loaded,), (done,) = _all(Loaded, events), _all(Done, events)
+        power = next(iter(_all(Power, events)), None)
+        return cls(job, loaded, _all(Repetition, events), done, before, after, power, _all(Idle, events))
+
+    @property
+    def samples_ns(self) -> tuple[int, ...]:
+        """Nanoseconds of each repetition."""
+        return tuple(repetition.ns for repetition in self.repetitions)
 
     @property
     def rate(self) -> Summary:
@@ -74,20 +92,64 @@ class Measurement:
         """Nanoseconds per repetition; of an encoder its latency."""
         return Summary.of(self.samples_ns)
 
-    def flags(self, processors: int | None) -> list[str]:
-        """Reasons to distrust the row, on a machine with that many processors."""
-        if self.other_processors is None or self.other_processors <= OTHER_LOAD_LIMIT * (processors or 1):
-            return []
-        return [f"other processes kept {self.other_processors:.2f} of {processors or '?'} processors busy"]
+    @property
+    def first_token(self) -> Percentiles | None:
+        """Nanoseconds to the first token: those of the prompt; ``None`` if the test has none."""
+        if not self.job.test.prompt or self.job.test.encoder:
+            return None
+        return Percentiles.of([run.timing.prompt_end_ns - run.timing.start_ns for run in self.repetitions])
+
+    @property
+    def per_token(self) -> Percentiles | None:
+        """Nanoseconds per generated token; ``None`` if the test generates none."""
+        spans = [span for repetition in self.repetitions for span in repetition.timing.token_ns]
+        return Percentiles.of(spans) if spans else None
+
+    @property
+    def memory_peak(self) -> Memory:
+        """Largest of each kind of memory over the life of the process."""
+        sampled = self.done.sampled_peak
+        return self.done.peak.maximum(sampled) if sampled else self.done.peak
+
+    @property
+    def energy(self) -> Energy | None:
+        """Joules per token of each phase; ``None`` without a sensor or with one that failed."""
+        return phase_energy(self.job.test, self.repetitions, self.power, self.idle)
+
+    @property
+    def flags(self) -> list[str]:
+        """Reasons to distrust the row."""
+        return find_flags(self.before, self.after, self.done, self.repetitions, self.idle)
+
+
+def _all(kind: type[Kind], events: Sequence[object]) -> tuple[Kind, ...]:
+    return tuple(event for event in events if isinstance(event, kind))
 
 
 @dataclass(frozen=True)
 class Report:
-    """A model, the machine, and what was measured."""
+    """A model, the machine, and what was measured.
+
+    Attributes:
+        model: The bundle.
+        device: The machine, as ``--device`` names it.
+        board: Name of the board's description.
+        measurements: Its rows.
+    """
 
     model: ModelFacts
-    conditions: Conditions
-    measurements: list[Measurement]
+    device: str
+    board: str
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """The machine before the first row."""
+        return self.measurements[0].before.state if self.measurements else None
+
+    def with_measurement(self, measurement: Measurement) -> Report:
+        """The report with one row more."""
+        return replace(self, measurements=(*self.measurements, measurement))
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dictionary per measurement; names shared with llama-bench mean the same here."""
@@ -95,38 +157,56 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The whole report."""
-        return {"model": asdict(self.model), "conditions": asdict(self.conditions), "results": self.rows()}
+        conditions = asdict(self.conditions) if self.conditions else None
+        return {
+            "model": asdict(self.model),
+            "device": self.device,
+            "board": self.board,
+            "conditions": conditions,
+            "results": self.rows(),
+        }
 
     def _row(self, measured: Measurement) -> dict[str, Any]:
-        job, test, model = measured.job, measured.job.test, self.model
+        job, test, model, state = measured.job, measured.job.test, self.model, measured.before.state
+        energy, first, per_token = measured.energy, measured.first_token, measured.per_token
         return {
-            "model_filename": job.bundle,
+            "model_filename": model.name,
             "model_type": f"{model.architecture} {model.scheme}",
             "model_size": model.size,
             "model_n_params": model.parameters,
+            "model_sha256": model.hash,
             "bits_per_weight": model.bits_per_weight,
-            "cpu_info": self.conditions.cpu,
-            "instruction_set": measured.instruction_set,
+            "device": self.device,
+            "board": self.board,
+            "cpu_info": state.cpu,
+            "instruction_set": measured.loaded.instruction_set,
             "n_threads": job.threads,
+            "cpu_mask": list(job.processors),
             "test": test.name,
             "n_prompt": test.prompt,
             "n_gen": test.generate,
             "n_depth": test.depth,
-            "test_time": self.conditions.time,
+            "test_time": state.time,
             "avg_ns": measured.time.mean,
             "stddev_ns": measured.time.deviation,
             "unit": test.unit,
             "avg_ts": measured.rate.mean,
             "stddev_ts": measured.rate.deviation,
-            "load_ns": measured.load_ns,
-            "load_anonymous": measured.memory_loaded.anonymous - measured.memory_before.anonymous,
+            **(first.as_fields("ttft") if first else {}),
+            **(per_token.as_fields("tpot") if per_token else {}),
+            "load_ns": measured.loaded.load_ns,
+            "load_anonymous": measured.loaded.after.anonymous - measured.loaded.before.anonymous,
             "peak_resident": measured.memory_peak.peak,
             "peak_anonymous": measured.memory_peak.anonymous,
             "peak_file_backed": measured.memory_peak.file_backed,
-            "other_processors": measured.other_processors,
-            "flags": measured.flags(self.conditions.processors),
+            "energy": asdict(energy) if energy else None,
+            "energy_missing": measured.power.reason if measured.power and not measured.power.source else None,
+            "other_processors": measured.done.other_processors,
+            "flags": measured.flags,
             "warmup": job.warmup,
             "seed": job.seed,
+            "conditions": {"before": asdict(state), "after": asdict(measured.after.state)},
+            "extremes": asdict(measured.after.extremes) if measured.after.extremes else None,
             "samples_ns": list(measured.samples_ns),
             "samples_ts": rates(measured.samples_ns, test.work),
         }

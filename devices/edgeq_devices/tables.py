@@ -6,14 +6,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from edgeq_devices.conditions import Conditions
 from edgeq_devices.results import Measurement, Report
 
 MIB = 1024**2
 _TEXT_COLUMNS = ("model", "scheme")
-_LISTS = ("samples_ns", "samples_ts")
+_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "energy", "cpu_mask")
 
 
 def aligned_table(
@@ -44,56 +46,136 @@ def parameter_count(count: int) -> str:
 
 
 def markdown(report: Report) -> str:
-    """The table, notes on flagged rows, and a line with the conditions."""
-    encoder = report.model.kind == "encoder"
-    rate = ["sentences/s", "latency ms"] if encoder else ["t/s"]
-    headers = ["model", "size", "params", "scheme", "bpw", "threads", "test", *rate, "load s", "peak anon", "peak file"]
-    table = aligned_table(headers, [_cells(report, measured, encoder) for measured in report.measurements])
-    return table + _notes(report) + "\n" + conditions_line(report) + "\n"
+    """The table, notes on flagged rows, why there is no energy, and a line with the conditions."""
+    return table(report) + _notes(report) + "\n" + conditions_line(report) + "\n"
 
 
-def _cells(report: Report, measured: Measurement, encoder: bool) -> list[str]:
-    model, peak = report.model, measured.memory_peak
-    mark = " !" if measured.flags(report.conditions.processors) else ""
-    latency = [f"{measured.time.mean / 1e6:.2f} ± {measured.time.deviation / 1e6:.2f}"] if encoder else []
-    return [
-        model.name,
-        binary_size(model.size),
-        parameter_count(model.parameters),
-        model.scheme,
-        f"{model.bits_per_weight:.3f}",
-        str(measured.job.threads),
-        measured.job.test.name,
-        f"{measured.rate}{mark}",
-        *latency,
-        f"{measured.load_ns / 1e9:.2f}",
-        binary_size(peak.anonymous),
-        binary_size(peak.file_backed),
-    ]
+def table(report: Report) -> str:
+    """One row per measurement."""
+    columns = [column for column in COLUMNS if column.applies(report)]
+    rows = [[column.cell(report, measured) for column in columns] for measured in report.measurements]
+    return aligned_table([column.header(report) for column in columns], rows)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its header, its cells, and for which reports it is shown."""
+
+    name: str
+    cell: Callable[[Report, Measurement], str]
+    applies: Callable[[Report], bool] = lambda report: True
+    encoder_name: str | None = None
+
+    def header(self, report: Report) -> str:
+        """As the report's kind of model calls it."""
+        return self.encoder_name if self.encoder_name and report.model.kind == "encoder" else self.name
+
+
+def _latency(report: Report, measured: Measurement) -> str:
+    """Of a prompt the time to its first token, of generation the time per token, of an encoder that of a sentence."""
+    if measured.job.test.encoder:
+        return f"{measured.time.mean / 1e6:.2f} ± {measured.time.deviation / 1e6:.2f}"
+    percentiles = measured.per_token or measured.first_token
+    return " / ".join(f"{value / 1e6:.2f}" for value in astuple(percentiles)) if percentiles else ""
+
+
+def _joules(report: Report, measured: Measurement) -> str:
+    energy = measured.energy
+    if energy is None:
+        return ""
+    generated = energy.token_joules is not None
+    gross, net = (
+        (energy.token_joules, energy.token_net_joules)
+        if generated
+        else (energy.prompt_joules, energy.prompt_net_joules)
+    )
+    return "" if gross is None or net is None else f"{gross:.3g} ({net:.3g})"
+
+
+def _watts(report: Report, measured: Measurement) -> str:
+    return f"{measured.energy.watts:.2f}" if measured.energy else ""
+
+
+def _has_energy(report: Report) -> bool:
+    return any(measured.energy for measured in report.measurements)
+
+
+COLUMNS = (
+    Column("model", lambda report, measured: report.model.name),
+    Column("size", lambda report, measured: binary_size(report.model.size)),
+    Column("params", lambda report, measured: parameter_count(report.model.parameters)),
+    Column("scheme", lambda report, measured: report.model.scheme),
+    Column("bpw", lambda report, measured: f"{report.model.bits_per_weight:.3f}"),
+    Column("threads", lambda report, measured: str(measured.job.threads)),
+    Column(
+        "cores",
+        lambda report, measured: processor_ranges(measured.job.processors) or "any",
+        lambda report: any(measured.job.processors for measured in report.measurements),
+    ),
+    Column("test", lambda report, measured: measured.job.test.name),
+    Column(
+        "t/s", lambda report, measured: f"{measured.rate}{' !' if measured.flags else ''}", encoder_name="sentences/s"
+    ),
+    Column("p50 / p95 / p99 ms", _latency, encoder_name="latency ms"),
+    Column("J/token (net)", _joules, _has_energy, encoder_name="J/sentence (net)"),
+    Column("W", _watts, _has_energy),
+    Column("load s", lambda report, measured: f"{measured.loaded.load_ns / 1e9:.2f}"),
+    Column("peak anon", lambda report, measured: binary_size(measured.memory_peak.anonymous)),
+    Column("peak file", lambda report, measured: binary_size(measured.memory_peak.file_backed)),
+)
+
+
+def processor_ranges(processors: Sequence[int]) -> str:
+    """``0-3,6`` for 0, 1, 2, 3 and 6."""
+    runs: list[list[int]] = []
+    for number in sorted(processors):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _notes(report: Report) -> str:
-    notes = [
-        f"! {measured.job.name}: {flag}\n"
-        for measured in report.measurements
-        for flag in measured.flags(report.conditions.processors)
-    ]
+    notes = [f"! {measured.job.name}: {flag}\n" for measured in report.measurements for flag in measured.flags]
+    notes += [f"energy: {reason}\n" for reason in dict.fromkeys(_why_no_energy(report))]
     return "\n" + "".join(notes) if notes else ""
+
+
+def _why_no_energy(report: Report) -> Iterator[str]:
+    for measured in report.measurements:
+        if measured.power and measured.power.source is None:
+            yield f"none, {measured.power.reason}"
+        elif measured.power and measured.power.source:
+            source = measured.power.source
+            counted = [rail.name for rail in source.rails if rail.counted]
+            if not counted:
+                yield f"{source.name}: none of the rails {', '.join(rail.name for rail in source.rails)} is a total"
+            elif measured.energy:
+                rate, idle = measured.energy.samples_per_second, measured.energy.idle_watts
+                yield (
+                    f"{source.name}, {' + '.join(counted)}, {rate:.0f} samples/s, idle "
+                    f"{' and '.join(f'{watts:.2f}' for watts in idle)} W; leaves out {source.leaves_out}; "
+                    f"uncertainty: {source.uncertainty}"
+                )
 
 
 def conditions_line(report: Report) -> str:
     """CPU, kernels, governor, clocks, temperature, throttling, load and versions on one line."""
     state = report.conditions
-    sets = sorted({measured.instruction_set for measured in report.measurements if measured.instruction_set})
+    if state is None:
+        return "nothing was measured"
+    sets = sorted({row.loaded.instruction_set for row in report.measurements if row.loaded.instruction_set})
     repetitions = "/".join(sorted({str(measured.job.repetitions) for measured in report.measurements}))
     parts = [
+        *([report.device] if report.device != "local" else []),
         f"{state.cpu or 'unknown CPU'}, {state.processors or '?'} processors",
         f"kernels {'/'.join(sets) or 'of ONNX Runtime'}",
         f"{repetitions} repetitions",
         f"governor {state.governor or 'unknown'}",
         f"clock {_clock(state)}",
-        f"temperature {f'{max(state.temperatures.values()):.0f} °C' if state.temperatures else 'unknown'}",
-        f"throttling {'unknown' if state.throttled is None else 'yes' if state.throttled else 'no'}",
+        f"temperature {_temperature(report)}",
+        f"throttling {_throttling(report)}",
         f"load {' '.join(f'{load:.2f}' for load in state.load_average) if state.load_average else 'unknown'}",
         *(f"{name} {version}" for name, version in state.versions.items()),
     ]
@@ -105,14 +187,37 @@ def _clock(state: Conditions) -> str:
     return "/".join(f"{clock / 1000:.0f} MHz" for clock in clocks) or "unknown"
 
 
+def _temperature(report: Report) -> str:
+    """At the start, the highest, and at the end, of the hottest zone each."""
+    rows = report.measurements
+    seen = [row.after.extremes.temperatures for row in rows if row.after.extremes]
+    steps = [rows[0].before.state.temperatures, *seen, rows[-1].after.state.temperatures]
+    hottest = [max(step.values()) for step in steps if step]
+    return f"{hottest[0]:.0f}/{max(hottest):.0f}/{hottest[-1]:.0f} °C" if hottest else "unknown"
+
+
+def _throttling(report: Report) -> str:
+    found = [row.after.throttling.since(row.before.throttling) for row in report.measurements]
+    if all(conditions is None for conditions in found):
+        return "unknown"
+    return ", ".join(sorted({name for conditions in found for name in conditions or []})) or "none"
+
+
 def comma_separated(report: Report) -> str:
     """CSV with a header row; the samples of the repetitions are left out, as llama-bench does."""
-    rows = [{name: value for name, value in row.items() if name not in _LISTS} for row in report.rows()]
+    rows = [_flat(row) for row in report.rows()]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "flags": "; ".join(row["flags"])} for row in rows)
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in row.items() if name not in _NESTED}
+    energy = {f"energy_{name}": value for name, value in (row["energy"] or {}).items() if isinstance(value, float)}
+    return {**flat, **energy, "cpu_mask": processor_ranges(row["cpu_mask"]), "flags": "; ".join(row["flags"])}
 
 
 def json_text(report: Report) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that measures one job: reads a job as JSON from stdin, writes events as JSON lines to stdout.
 
-Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set), ``repetition`` (ns and the fields of
-Timing) for each repetition, ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
+Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set), ``repetition`` (timing)
+for each repetition, ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(job: Job, load: Load, emit: Emit) -> None:
     emit({"event": "loaded", **loaded, "instruction_set": model.instruction_set})
     earlier, start = read_cpu_time(), time.perf_counter_ns()
     for timing in measure(model, job.test, job.repetitions, warmup=job.warmup, seed=job.seed):
-        emit({"event": "repetition", "ns": timing.ns, **asdict(timing)})
+        emit({"event": "repetition", "timing": asdict(timing)})
     seconds, later = (time.perf_counter_ns() - start) / 1e9, read_cpu_time()
     others = (later - earlier).others / seconds if later and earlier else None
     emit({"event": "done", "peak": asdict(read_memory()), "other_processors": others})

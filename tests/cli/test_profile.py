@@ -18,6 +18,7 @@ def test_markdown_by_default(edgeq, tiny_decoder):
     assert lines[0].startswith("| model  |")
     assert [line.split("|")[7].strip() for line in lines[2:4]] == ["pp8", "tg4"]
     assert "2 repetitions" in lines[-1]
+    assert any(line.startswith("energy: ") for line in lines)
     assert "pp8, 1 thread" in outcome.err
 
 

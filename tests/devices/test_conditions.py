@@ -73,7 +73,6 @@ def test_conditions_of_the_board(board):
     assert found.governor == "ondemand/performance"
     assert found.load_average == [0.82, 0.43, 0.22]
     assert (found.memory_available, found.swap_used) == (7000000 * 1024, 2396 * 1024)
-    assert found.throttled is None
     assert replace(found, frequencies=[]).governor is None
 
 

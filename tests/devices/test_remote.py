@@ -22,8 +22,10 @@ from edgeq.errors import EdgeqError
 from edgeq_devices.agent.lock import hold
 from edgeq_devices.board import Board
 from edgeq_devices.deploy import deploy
+from edgeq_devices.events import parse_events
 from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.remote import measure_events
+from edgeq_devices.results import Measurement
 from edgeq_devices.transports import LocalTransport
 from tests.devices.processes import agents_running, wait_until
 
@@ -98,12 +100,12 @@ def test_a_job_runs_where_the_bundle_was_deployed(board: Board, job: Job) -> Non
     wanted = ["conditions", "loaded", "repetition", "repetition", "done", "conditions"]
     assert seen == [event["event"] for event in events] == wanted
     assert [event["when"] for event in events if event["event"] == "conditions"] == ["before", "after"]
-    repetition = events[2]
-    times = [repetition["start_ns"], repetition["prompt_end_ns"], *repetition["token_ends_ns"]]
+    measured = Measurement.of(job, parse_events(events, "local"))
+    timing = measured.repetitions[0].timing
+    times = [timing.start_ns, timing.prompt_end_ns, *timing.token_ends_ns]
     assert len(times) == 6
     assert times == sorted(times)
-    assert repetition["ns"] == times[-1] - times[0]
-    assert events[4]["sampled_peak"]["anonymous"] > events[1]["before"]["anonymous"]
+    assert measured.memory_peak.anonymous > measured.loaded.before.anonymous
 
 
 def test_a_board_without_a_sensor_says_so(board: Board, job: Job) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -34,6 +35,7 @@ def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
         "model": _device_tree(root),
         "cpu": cpu.model,
         "features": sorted(cpu.features),
+        "cores": physical_cores(root),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
@@ -43,6 +45,13 @@ def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
         "missing_power": [{"name": entry.name, "reason": entry.reason, "remedy": entry.remedy} for entry in missing],
         "throttling": list(read_throttling(root).sources),
     }
+
+
+def physical_cores(root: Path = ROOT) -> int:
+    """Cores of the machine; two threads of one core count once."""
+    siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    cores = {path.read_text().strip() for path in siblings}
+    return len(cores) or os.cpu_count() or 1
 
 
 def _device_tree(root: Path) -> str | None:

@@ -12,6 +12,7 @@ from edgeq_devices.conditions import read_frequencies, read_temperatures
 from edgeq_devices.cpu import ROOT
 
 INTERVAL = 0.25
+TRIP_MARGIN = 5.0  # degrees below a trip point at which a run is no longer trusted
 
 
 @dataclass
@@ -20,38 +21,52 @@ class Extremes:
 
     Attributes:
         temperatures: Highest by zone, in degrees Celsius.
-        slowest: Lowest clock by frequency domain, in kHz.
-        fastest: Highest.
+        margins: Least distance to five degrees below the zone's first trip point; zones without one are left out.
+        fastest: Highest clock by frequency domain, in kHz.
+        slowest: Lowest clock since the highest was reached.
         pages_swapped_in: By the whole machine; ``None`` where the kernel does not tell.
     """
 
     temperatures: dict[str, float] = field(default_factory=dict)
-    slowest: dict[str, int] = field(default_factory=dict)
+    margins: dict[str, float] = field(default_factory=dict)
     fastest: dict[str, int] = field(default_factory=dict)
+    slowest: dict[str, int] = field(default_factory=dict)
     pages_swapped_in: int | None = None
 
 
 class Monitor:
-    """Samples from a thread while the ``with`` block runs.
+    """Samples from a thread between `start` and `stop`.
 
     Attributes:
-        extremes: What was seen; complete after the block.
+        extremes: What was seen.
     """
 
     def __init__(self, root: Path = ROOT, interval: float = INTERVAL) -> None:
         self.extremes = Extremes()
         self._root, self._interval = root, interval
+        self._trips = read_trip_points(root)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._swapped = read_pages_swapped_in(root)
+        self._swapped: int | None = None
 
     def __enter__(self) -> Monitor:
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begins to sample."""
+        self._swapped = read_pages_swapped_in(self._root)
+        self._sample()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it, if it has begun."""
+        if not self._thread.is_alive():
+            return
         self._stop.set()
         self._thread.join()
         swapped = read_pages_swapped_in(self._root)
@@ -59,7 +74,6 @@ class Monitor:
             self.extremes.pages_swapped_in = swapped - self._swapped
 
     def _run(self) -> None:
-        self._sample()
         while not self._stop.wait(self._interval):
             self._sample()
 
@@ -67,10 +81,30 @@ class Monitor:
         seen = self.extremes
         for zone, degrees in read_temperatures(self._root).items():
             seen.temperatures[zone] = max(seen.temperatures.get(zone, degrees), degrees)
+            if zone in self._trips:
+                margin = self._trips[zone] - TRIP_MARGIN - degrees
+                seen.margins[zone] = min(seen.margins.get(zone, margin), margin)
         for domain in read_frequencies(self._root):
-            if domain.current is not None:
-                seen.slowest[domain.policy] = min(seen.slowest.get(domain.policy, domain.current), domain.current)
-                seen.fastest[domain.policy] = max(seen.fastest.get(domain.policy, domain.current), domain.current)
+            clock, name = domain.current, domain.policy
+            if clock is not None and clock > seen.fastest.get(name, 0):
+                seen.fastest[name] = seen.slowest[name] = clock
+            elif clock is not None and name in seen.slowest:
+                seen.slowest[name] = min(seen.slowest[name], clock)
+
+
+def read_trip_points(root: Path = ROOT) -> dict[str, float]:
+    """Lowest temperature in degrees Celsius at which each zone makes the machine slow down, keyed as the zones are."""
+    trips: dict[str, float] = {}
+    for path in sorted((root / "sys/class/thermal").glob("thermal_zone*/trip_point_*_type")):
+        try:
+            kind = path.read_text().strip()
+            degrees = int(path.with_name(path.name.replace("_type", "_temp")).read_text()) / 1000
+            zone = f"{path.parent.name}:{(path.parent / 'type').read_text().strip()}"
+        except (OSError, ValueError):
+            continue
+        if kind in ("passive", "hot", "critical") and degrees > 0:
+            trips[zone] = min(trips.get(zone, degrees), degrees)
+    return trips
 
 
 def read_pages_swapped_in(root: Path = ROOT) -> int | None:

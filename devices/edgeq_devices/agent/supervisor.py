@@ -28,7 +28,6 @@ from edgeq_devices.job import Job
 from edgeq_devices.memory import PeakSampler
 from edgeq_devices.power.detect import find_sources, why_no_energy
 from edgeq_devices.power.meter import Meter
-from edgeq_devices.power.window import Window
 from edgeq_devices.throttle import read_throttling
 
 LOST = 3
@@ -49,11 +48,10 @@ def supervise(root: Path, stdin: BinaryIO, emit: Emit) -> None:
         emit(_conditions("before"))
         meter = _open_meter(job, emit, stack)
         _measure_idle(job, meter, emit)
-        monitor = stack.enter_context(Monitor())
-        for event in _run(worker, job):
+        monitor = Monitor()
+        for event in _run(worker, job, monitor):
             emit(_with_energy(event, meter))
         _measure_idle(job, meter, emit)
-        monitor.__exit__(None, None, None)
         emit({**_conditions("after"), "extremes": asdict(monitor.extremes)})
 
 
@@ -106,18 +104,14 @@ def _measure_idle(job: Job, meter: Meter | None, emit: Emit) -> None:
         return
     start = meter.read()
     time.sleep(job.idle_seconds)
-    emit({"event": "idle", **_window(meter.read() - start)})
+    emit({"event": "idle", "window": asdict(meter.read() - start)})
 
 
-def _window(window: Window) -> dict[str, Any]:
-    return {**asdict(window), "flags": window.flags()}
-
-
-def _run(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
-    """The worker's events; its peaks of anonymous and file-backed memory are sampled from here."""
+def _run(worker: subprocess.Popen[str], job: Job, monitor: Monitor) -> Iterator[dict[str, Any]]:
+    """The worker's events; memory is sampled over its life, the machine while the repetitions run."""
     assert worker.stdin is not None
     assert worker.stdout is not None
-    with PeakSampler(worker.pid) as sampler:
+    with PeakSampler(worker.pid) as sampler, monitor:
         try:
             worker.stdin.write(job.to_json() + "\n")
             worker.stdin.close()
@@ -125,8 +119,11 @@ def _run(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
             pass  # it ended at once; its exit code says why
         for line in worker.stdout:
             event: dict[str, Any] = json.loads(line)
-            if event["event"] == "done" and sampler.peak:
-                event["sampled_peak"] = asdict(sampler.peak)
+            if event["event"] == "loaded":
+                monitor.start()
+            elif event["event"] == "done":
+                monitor.stop()
+                event["sampled_peak"] = asdict(sampler.peak) if sampler.peak else None
             yield event
     code = worker.wait()
     if code:
@@ -136,12 +133,13 @@ def _run(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
 def _with_energy(event: dict[str, Any], meter: Meter | None) -> dict[str, Any]:
     if meter is None or event["event"] != "repetition":
         return event
-    start, prompt_end = meter.at(event["start_ns"]), meter.at(event["prompt_end_ns"])
-    end = meter.at(event["token_ends_ns"][-1]) if event["token_ends_ns"] else prompt_end
-    return {**event, "energy": {"prompt": _window(prompt_end - start), "generate": _window(end - prompt_end)}}
+    timing = event["timing"]
+    start, prompt_end = meter.at(timing["start_ns"]), meter.at(timing["prompt_end_ns"])
+    end = meter.at(timing["token_ends_ns"][-1]) if timing["token_ends_ns"] else prompt_end
+    return {**event, "energy": {"prompt": asdict(prompt_end - start), "generate": asdict(end - prompt_end)}}
 
 
 def _conditions(when: str) -> dict[str, Any]:
     throttling = read_throttling()
-    state = {"sources": throttling.sources, "active": sorted(throttling.active), "events": throttling.events}
+    state = {**asdict(throttling), "active": sorted(throttling.active)}
     return {"event": "conditions", "when": when, "state": asdict(read_conditions()), "throttling": state}

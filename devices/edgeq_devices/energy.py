@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joules per token, gross and above the idle machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeq_devices.events import Idle, Power, Repetition
+from edgeq_devices.job import Test
+from edgeq_devices.power.source import Description
+from edgeq_devices.power.window import Window
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Means over the repetitions whose readings are sound.
+
+    Attributes:
+        source: Name of the power source.
+        rails: Rails that were added up.
+        leaves_out: What they leave out.
+        uncertainty: As the source states it.
+        samples_per_second: Achieved.
+        idle_watts: Of the idle machine, before and after.
+        watts: While the test ran.
+        prompt_joules: Gross, per prompt token; ``None`` if the test has none.
+        prompt_net_joules: Above the idle machine.
+        token_joules: Gross, per generated token.
+        token_net_joules: Above the idle machine.
+    """
+
+    source: str
+    rails: tuple[str, ...]
+    leaves_out: str
+    uncertainty: str
+    samples_per_second: float
+    idle_watts: tuple[float, ...]
+    watts: float
+    prompt_joules: float | None
+    prompt_net_joules: float | None
+    token_joules: float | None
+    token_net_joules: float | None
+
+
+def phase_energy(
+    test: Test, repetitions: Sequence[Repetition], power: Power | None, idle: Sequence[Idle]
+) -> Energy | None:
+    """The energy of a measurement; ``None`` where no sound reading of a rail that counts exists."""
+    if power is None or power.source is None:
+        return None
+    source = power.source
+    sound = [run.energy for run in repetitions if run.energy and not _faults(run)]
+    idle_watts = tuple(watts for entry in idle if (watts := _watts(entry.window, source)) is not None)
+    if not sound or not idle_watts:
+        return None
+    prompts = [energy.prompt for energy in sound] if test.prompt else []
+    tokens = [energy.generate for energy in sound] if test.generate else []
+    busy = [*prompts, *tokens]
+    joules, seconds = sum(_total(window, source) for window in busy), sum(window.seconds for window in busy)
+    base = statistics.fmean(idle_watts)
+    return Energy(
+        source=source.name,
+        rails=tuple(rail.name for rail in source.rails if rail.counted),
+        leaves_out=source.leaves_out,
+        uncertainty=source.uncertainty,
+        samples_per_second=sum(window.samples for window in busy) / seconds,
+        idle_watts=idle_watts,
+        watts=joules / seconds,
+        prompt_joules=_per_unit(prompts, test.prompt, source),
+        prompt_net_joules=_per_unit(prompts, test.prompt, source, base),
+        token_joules=_per_unit(tokens, test.generate, source),
+        token_net_joules=_per_unit(tokens, test.generate, source, base),
+    )
+
+
+def _faults(run: Repetition) -> bool:
+    return run.energy is not None and bool(run.energy.prompt.fault or run.energy.generate.fault)
+
+
+def _total(window: Window, source: Description) -> float:
+    return window.total(source) or 0.0
+
+
+def _watts(window: Window, source: Description) -> float | None:
+    total = window.total(source)
+    return None if total is None or window.fault or window.seconds <= 0 else total / window.seconds
+
+
+def _per_unit(windows: Sequence[Window], units: int, source: Description, idle_watts: float = 0.0) -> float | None:
+    if not windows or not units:
+        return None
+    return statistics.fmean(_total(window, source) - idle_watts * window.seconds for window in windows) / units

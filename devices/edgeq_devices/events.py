@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's events as the host takes them: every field checked, for a board is not to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from edgeq.errors import EdgeqError
+from edgeq_devices.agent.monitor import Extremes
+from edgeq_devices.answers import printable
+from edgeq_devices.conditions import Conditions
+from edgeq_devices.measure import Timing
+from edgeq_devices.memory import Memory
+from edgeq_devices.power.source import Description
+from edgeq_devices.power.window import Window
+from edgeq_devices.throttle import Throttling
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Loaded(_Event):
+    """The model is ready to run.
+
+    Attributes:
+        load_ns: From opening the bundle to a session that is ready.
+        before: Memory of the process before loading: interpreter and libraries.
+        after: After loading, before the first run.
+        instruction_set: Of edgeq's kernels; ``None`` if none run.
+    """
+
+    event: Literal["loaded"] = "loaded"
+    load_ns: Count
+    before: Memory
+    after: Memory
+    instruction_set: str | None = None
+
+
+class PhaseEnergy(_Event):
+    """Energy while the prompt was processed and while tokens were generated."""
+
+    prompt: Window
+    generate: Window
+
+
+class Repetition(_Event):
+    """One timed run of the test.
+
+    Attributes:
+        ns: What it took.
+        timing: When each part ended.
+        energy: Of its phases; ``None`` without a sensor.
+    """
+
+    event: Literal["repetition"] = "repetition"
+    timing: Timing
+    energy: PhaseEnergy | None = None
+
+    @property
+    def ns(self) -> int:
+        """What it took."""
+        return self.timing.ns
+
+
+class Done(_Event):
+    """All repetitions have run.
+
+    Attributes:
+        peak: Largest memory of the process.
+        sampled_peak: The same, of anonymous and file-backed memory sampled from outside.
+        other_processors: Processors that others kept busy meanwhile, on average; ``None`` if unknown.
+    """
+
+    event: Literal["done"] = "done"
+    peak: Memory
+    sampled_peak: Memory | None = None
+    other_processors: NonNegative | None = None
+
+
+class Power(_Event):
+    """The power source; or why there is none."""
+
+    event: Literal["power"] = "power"
+    source: Description | None
+    reason: str | None
+
+
+class Idle(_Event):
+    """Energy of the idle machine, before or after."""
+
+    event: Literal["idle"] = "idle"
+    window: Window
+
+
+class State(_Event):
+    """The machine before or after; after, also what was seen in between."""
+
+    event: Literal["conditions"] = "conditions"
+    when: Literal["before", "after"]
+    state: Conditions
+    throttling: Throttling
+    extremes: Extremes | None = None
+
+
+Event = Annotated[Loaded | Repetition | Done | Power | Idle | State, Field(discriminator="event")]
+_ADAPTER: TypeAdapter[Loaded | Repetition | Done | Power | Idle | State] = TypeAdapter(Event)
+
+
+def parse_events(
+    events: Sequence[Mapping[str, Any]], device: str
+) -> list[Loaded | Repetition | Done | Power | Idle | State]:
+    """Checks what the agent sent.
+
+    Raises:
+        EdgeqError: A field is missing, unknown, or of another type or size.
+    """
+    try:
+        return [_ADAPTER.validate_python(event) for event in events]
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        found = printable(repr(first["input"]))[:80]
+        raise EdgeqError(
+            f"wrong event from the board ({first['msg']})", field=f"{device}: {field}", found=found
+        ) from error

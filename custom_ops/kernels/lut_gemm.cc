@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lut_gemm.h"
 
-#include "arm_kernels.h"
+#include "decoded_tile.h"
+#include "dint_gemm.h"
 
 namespace edgeq::kernels {
 
@@ -19,26 +20,48 @@ bool prefetch_pays() {
 #endif
 
 const LutGemmKernels& lut_gemm_kernels(Isa isa) {
-  static constexpr LutGemmKernels generic{
-      build_lut_generic,          matmul_f32_lut_bcq_1x64_generic, false, matmul_f32_f32_bcq_1x64_generic, 1,
-      {580, 830, 1200, 2200, 140}};
+  static constexpr LutGemmKernels generic{build_lut_generic,
+                                          matmul_f32_lut_bcq_1x64_generic,
+                                          false,
+                                          matmul_f32_f32_bcq_1x64_generic,
+                                          1,
+                                          {580, 830, 1200, 2200, 140, 0, 0, 3000},
+                                          quantize_a8_generic,
+                                          matmul_f32_a8_bcq_4x64_generic,
+                                          4};
 #if defined(__x86_64__)
   static const LutGemmKernels avx2{
       build_lut_avx2,       matmul_f32_lut_bcq_4x64_avx2, prefetch_pays(), matmul_f32_f32_bcq_6x16_avx2, 6,
-      {6.5, 12, 60, 60, 19}};
+      {5.7, 11, 60, 60, 19}};
   static const LutGemmKernels avx512{
-      build_lut_avx512,     matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
-      {6.5, 12, 24, 36, 12}};
-  static const LutGemmKernels avx512_vbmi{
-      build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512_vbmi, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
-      {2.5, 4.9, 24, 36, 12}};
+      build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
+      {3.6, 7.2, 24, 36, 12}};
+  static const LutGemmKernels avx512_vbmi{build_lut_avx512,
+                                          matmul_f32_lut_bcq_8x64_avx512_vbmi,
+                                          prefetch_pays(),
+                                          matmul_f32_f32_bcq_6x64_avx512,
+                                          6,
+                                          {2.3, 4.9, 24, 36, 12, 2, 6.6, 3.2},
+                                          quantize_a8_avx512,
+                                          matmul_f32_a8_bcq_7x32_avx512_vnni,
+                                          7};
+  static const LutGemmKernels avx512_vnni{build_lut_avx512,
+                                          matmul_f32_lut_bcq_8x64_avx512,
+                                          prefetch_pays(),
+                                          matmul_f32_f32_bcq_6x64_avx512,
+                                          6,
+                                          {3.6, 7.2, 24, 36, 12, 2, 6.6, 3.2},
+                                          quantize_a8_avx512,
+                                          matmul_f32_a8_bcq_7x32_avx512_vnni,
+                                          7};
   switch (isa) {
   case Isa::avx2:
   case Isa::avx_vnni:
     return avx2;
   case Isa::avx512:
-  case Isa::avx512_vnni:
     return avx512;
+  case Isa::avx512_vnni:
+    return avx512_vnni;
   case Isa::avx512_vbmi:
     return avx512_vbmi;
   default:
@@ -52,10 +75,22 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
   return generic;
 }
 
-bool multiplication_pays(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits, std::size_t tokens) {
+LutGemmProduct fastest_product(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits,
+                               std::size_t tokens) {
   const auto plane_count = static_cast<double>(planes), token_count = static_cast<double>(tokens);
+  const auto codes = static_cast<double>(std::size_t{1} << planes);
   const double lookup = (table_bits == 16 ? costs.lookup_16 : costs.lookup_8) * plane_count * token_count;
-  return lookup > costs.decode + costs.decode_plane * plane_count + costs.multiply * token_count;
+  const double floats = costs.decode + costs.decode_plane * plane_count + costs.multiply * token_count;
+  const double bytes = costs.decode_a8 + costs.decode_a8_code * codes + costs.multiply_a8 * token_count;
+  if (table_bits == 8 && bytes < lookup && bytes < floats)
+    return LutGemmProduct::multiply_a8;
+  return floats < lookup ? LutGemmProduct::multiply_f32 : LutGemmProduct::lookup;
+}
+
+A8Panels bcq_panels(A8Panels panels) {
+  panels.sum_start = kIntegerFloatBits;
+  panels.sum_factor = -kBcqByteCentre;
+  return panels;
 }
 
 void pack_panels(const float* x, std::size_t k, std::size_t tokens, std::size_t panel_tokens, std::size_t first,

@@ -7,8 +7,11 @@
 // Entries are integers with one scale per activation block, so the sums of selected entries are exact.
 #pragma once
 
+#include "a8_panels.h"
 #include "bcq_layout.h"
 #include "isa.h"
+
+#include <limits>
 
 namespace edgeq::kernels {
 
@@ -65,14 +68,34 @@ using MatmulBcqFunction = void (*)(const MatmulBcq& product, std::size_t first_t
 void pack_panels(const float* x, std::size_t k, std::size_t tokens, std::size_t panel_tokens, std::size_t first,
                  std::size_t last, float* panels);
 
-/// What the two kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids).
-/// Only their ratios matter: they say from how many tokens on multiplication is faster.
+/// A product by multiplication with int8 activations: weights are decoded to bytes, scale · (byte − 128) with one scale
+/// per row and group (bcq_levels.h). With block b, weight scale s and activation scale t:
+/// y[n] = bias[n] + Σ_b (s[n,b]·Σ_k (byte − 128)·x) · t[b], the inner sums exact integers, their products with s
+/// rounded to float32, the outer sum a chain of fused multiply-adds in order of b: every instruction set gives the same
+/// bits.
+struct MatmulBcqA8 {
+  BcqLayout layout;
+  const std::uint8_t* weights;
+  A8Panels x;        // from bcq_panels()
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulBcqA8Function = void (*)(const MatmulBcqA8& product, std::size_t first_tile, std::size_t last_tile);
+
+/// `panels` with sums as MatmulBcqA8 wants them.
+A8Panels bcq_panels(A8Panels panels);
+
+/// What the kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids). Only
+/// their ratios matter: they say which is the fastest for how many tokens.
 struct LutGemmCosts {
   double lookup_8;  // per plane and token, 8-bit entries
   double lookup_16; // per plane and token, 16-bit entries
-  double decode;    // per weight decoded for multiplication
+  double decode;    // per weight decoded to float32
   double decode_plane;
-  double multiply; // per token
+  double multiply;                                              // per token, float32
+  double decode_a8 = 0;                                         // per weight decoded to bytes
+  double decode_a8_code = 0;                                    // and per value that the weight may have
+  double multiply_a8 = std::numeric_limits<double>::infinity(); // per token, int8
 };
 
 struct LutGemmKernels {
@@ -82,17 +105,30 @@ struct LutGemmKernels {
   MatmulBcqFunction matmul_bcq;
   std::size_t panel_tokens; // of MatmulBcq
   LutGemmCosts costs;
+  // Where multiply_a8 is finite:
+  void (*quantize_a8)(const float* x, const Grouping& inputs, const A8Panels& panels, std::size_t first,
+                      std::size_t last) = nullptr; // dint_gemm.h
+  MatmulBcqA8Function matmul_a8 = nullptr;
+  std::size_t a8_panel_tokens = 0; // of MatmulBcqA8
 };
 
 /// The kernels of an instruction set; only for one of available_isas().
 const LutGemmKernels& lut_gemm_kernels(Isa isa);
 
-/// Whether multiplication is the faster kind of product for this many tokens.
-bool multiplication_pays(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits, std::size_t tokens);
+enum class LutGemmProduct {
+  lookup,
+  multiply_f32, ///< MatmulBcq
+  multiply_a8,  ///< MatmulBcqA8, for 8-bit tables
+};
+
+/// The fastest kind of product for this many tokens.
+LutGemmProduct fastest_product(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits,
+                               std::size_t tokens);
 
 void build_lut_generic(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
 void matmul_f32_lut_bcq_1x64_generic(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_1x64_generic(const MatmulBcq&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_4x64_generic(const MatmulBcqA8&, std::size_t, std::size_t);
 #if defined(__x86_64__)
 void build_lut_avx2(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
 void matmul_f32_lut_bcq_4x64_avx2(const MatmulLut&, std::size_t, std::size_t);
@@ -101,6 +137,7 @@ void build_lut_avx512(const float*, const Grouping&, std::size_t, std::uint8_t*,
 void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_lut_bcq_8x64_avx512_vbmi(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_6x64_avx512(const MatmulBcq&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_7x32_avx512_vnni(const MatmulBcqA8&, std::size_t, std::size_t);
 #endif
 
 } // namespace edgeq::kernels

@@ -63,7 +63,7 @@ void LutGemm::look_up(const ort::KernelContext& context, const Part& part) const
             });
 }
 
-void LutGemm::multiply(const ort::KernelContext& context, const Part& part) const {
+void LutGemm::multiply_f32(const ort::KernelContext& context, const Part& part) const {
   const std::size_t k = layout_.inputs.k, panel_tokens = kernels_.panel_tokens;
   const std::size_t panels = (part.tokens + panel_tokens - 1) / panel_tokens;
   Scratch scratch(Scratch::padded<float>(part.tokens * k));
@@ -86,6 +86,22 @@ void LutGemm::for_tiles(const ort::KernelContext& context, const Part& part, con
                         [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
                             std::size_t end) { kernel(layout, weights, part.outputs[branch], begin, end); });
   });
+}
+
+void LutGemm::multiply_a8(const ort::KernelContext& context, const Part& part) const {
+  const kernels::Grouping& inputs = layout_.inputs;
+  const std::size_t codes = part.tokens * inputs.padded_k, blocks = part.tokens * inputs.blocks();
+  Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
+                  Scratch::padded<std::int32_t>(blocks));
+  const kernels::A8Panels x =
+      kernels::bcq_panels({scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
+                           scratch.take<std::int32_t>(blocks), part.tokens, kernels_.a8_panel_tokens});
+  const double activations = static_cast<double>(codes) / static_cast<double>(x.panels());
+  for_chunks(context, x.panels(), chunk_count(x.panels(), activations, kLeastActivations),
+             [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(part.x, inputs, x, first, last); });
+  const kernels::MatmulBcqA8 product{layout_, weights_, x, part.bias, part.y};
+  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
+             [&](std::size_t first, std::size_t last) { kernels_.matmul_a8(product, first, last); });
 }
 
 std::size_t LutGemm::tokens_per_pass() const {

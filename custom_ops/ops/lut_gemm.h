@@ -26,7 +26,8 @@ private:
     BranchOutputs outputs;
   };
   void look_up(const ort::KernelContext& context, const Part& part) const;
-  void multiply(const ort::KernelContext& context, const Part& part) const;
+  void multiply_f32(const ort::KernelContext& context, const Part& part) const;
+  void multiply_a8(const ort::KernelContext& context, const Part& part) const;
   /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
   template <class Kernel>
   void for_tiles(const ort::KernelContext& context, const Part& part, const Kernel& kernel) const;

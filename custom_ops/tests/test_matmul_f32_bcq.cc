@@ -58,18 +58,21 @@ void check_rows(const BcqCase& c, Random& random) {
   }
 }
 
-/// One token is looked up, everywhere; once multiplication pays, it pays for more tokens too.
+/// One token is looked up, everywhere; another product that pays off for some tokens does so for more. Products with
+/// int8 activations replace 8-bit tables only.
 void check_choice() {
+  using kernels::LutGemmProduct;
   for (const kernels::Isa isa : kernels::available_isas())
     for (std::size_t planes = 1; planes <= 4; ++planes)
       for (const std::size_t table_bits : {8, 16}) {
         const kernels::LutGemmCosts& costs = kernels::lut_gemm_kernels(isa).costs;
-        bool pays = kernels::multiplication_pays(costs, planes, table_bits, 1);
-        CHECK(!pays, kernels::isa_name(isa));
+        LutGemmProduct product = kernels::fastest_product(costs, planes, table_bits, 1);
+        CHECK(product == LutGemmProduct::lookup, kernels::isa_name(isa));
         for (std::size_t tokens = 2; tokens < 4096; tokens *= 2) {
-          const bool still_pays = kernels::multiplication_pays(costs, planes, table_bits, tokens);
-          CHECK(still_pays || !pays, kernels::isa_name(isa));
-          pays = still_pays;
+          const LutGemmProduct next = kernels::fastest_product(costs, planes, table_bits, tokens);
+          CHECK(next != LutGemmProduct::lookup || product == LutGemmProduct::lookup, kernels::isa_name(isa));
+          CHECK(next != LutGemmProduct::multiply_a8 || table_bits == 8, kernels::isa_name(isa));
+          product = next;
         }
       }
 }

@@ -3,7 +3,7 @@
 
 What a method's module has to offer, besides its ``Options`` (`edgeq.methods.options.MethodOptions`):
 
-- ``fold``: ``fold(block, options)`` rescales the layers of a block without changing its outputs;
+- ``fold``: ``fold(block, options)`` rescales the layers of a `FoldableBlock` without changing its outputs;
 - ``split``: ``split(weight, statistics, options) -> (dense weight, sparse)``, the latter kept beside the codes;
 - ``transform``: ``transform(weight, statistics, fmt, options) -> weight``, easier to quantize;
 - ``solver``: ``quantize(weight, fmt, statistics, options) -> QuantizedTensor``;
@@ -46,6 +46,7 @@ class Method:
 
 
 _ALL = (
+    Method("awq", "fold"),
     Method("rtn", "solver", calibrated=False),
     Method("gptq", "solver"),
     Method("bcq", "solver", calibrated=False),

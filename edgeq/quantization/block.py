@@ -6,12 +6,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from edgeq.calibration.blocks import BlockRunner
 from edgeq.calibration.observe import collect, input_groups
 from edgeq.calibration.statistics import LayerStatistics
+from edgeq.formats import Format
+from edgeq.methods.folding import FoldableBlock
 from edgeq.quantization.corrections import restore_corrections
 from edgeq.quantization.layers import PackedLayer, as_matrix, pack_layer, scheme_of
 from edgeq.quantization.linear import PackedWeight
@@ -34,15 +37,29 @@ class BlockQuantizer:
         block: The block, with float32 weights.
         name: Its name in the model.
         targets: Its layers.
+        config: Configuration of the model.
         sequential: Whether a layer is observed after those that run before it are quantized.
     """
 
     def __init__(
-        self, plan: Plan, runner: BlockRunner, block: nn.Module, name: str, targets: Sequence[Target], sequential: bool
+        self,
+        plan: Plan,
+        runner: BlockRunner,
+        block: nn.Module,
+        name: str,
+        targets: Sequence[Target],
+        config: Any,
+        sequential: bool = True,
     ) -> None:
-        self.plan, self.runner, self.block, self.name, self.sequential = plan, runner, block, name, sequential
-        chosen = [target for target in targets if scheme_of(plan, target).weights is not None]
-        self.targets = {target.name.removeprefix(f"{name}."): target for target in chosen}
+        self.plan, self.runner, self.block, self.name = plan, runner, block, name
+        self.config, self.sequential = config, sequential
+        self.formats: dict[str, Format] = {}
+        self.targets: dict[str, Target] = {}
+        for target in targets:
+            fmt = scheme_of(plan, target).weights
+            if fmt is not None:
+                layer = target.name.removeprefix(f"{name}.")
+                self.formats[layer], self.targets[layer] = fmt, target
 
     def quantize(self, count: Callable[[int], None]) -> Layers:
         """The packed layers by their names in the model.
@@ -52,6 +69,7 @@ class BlockQuantizer:
         """
         layers: Layers = {}
         groups = input_groups(self.runner, self.block, self.name, self.targets)
+        self._fold(groups)
         steps = [[group] for group in groups] if self.sequential else [groups]
         for step in steps:
             for group, statistics in zip(step, collect(self.runner, self.block, self.name, step), strict=True):
@@ -63,15 +81,24 @@ class BlockQuantizer:
             count(1)
         return layers
 
+    def _fold(self, groups: list[list[str]]) -> None:
+        """Rescales the layers before any is quantized."""
+        folds = self.plan.pipeline.of_stage("fold")
+        if not folds:
+            return
+        observed = zip(groups, collect(self.runner, self.block, self.name, groups), strict=True)
+        statistics = {layer: values for group, values in observed for layer in group}
+        block = FoldableBlock(self.block, self.config, self.formats, statistics)
+        for step in folds:
+            step.method.module.fold(block, step.options)
+
     def _quantize_layer(self, layer: str, statistics: LayerStatistics | None) -> PackedLayer:
         start = time.perf_counter()
         target = self.targets[layer]
-        fmt = scheme_of(self.plan, target).weights
-        assert fmt is not None
         pipeline = self.plan.pipeline_for(vocabulary=target.vocabulary, observed=statistics is not None)
         linear = self.block.get_submodule(layer)
         weight = as_matrix(linear.get_parameter("weight").detach(), target)
-        packed = pack_layer(target, weight, fmt, pipeline, statistics)
+        packed = pack_layer(target, weight, self.formats[layer], pipeline, statistics)
         set_matrix(linear, target, packed.dense())
         logger.info("%s: %s, %.1f s", target.name, pipeline, time.perf_counter() - start)
         return packed

@@ -151,8 +151,10 @@ class _Blockwise:
             self._count(len(layers))
         else:
             materialize(self.model, self.load, inside=f"{name}.")
-            sequential = self.calibration.sequential
-            layers = BlockQuantizer(self.plan, runner, block, name, targets, sequential).quantize(self._count)
+            quantizer = BlockQuantizer(
+                self.plan, runner, block, name, targets, self.model.config, self.calibration.sequential
+            )
+            layers = quantizer.quantize(self._count)
             self.work.save(index, block_tensors(block, name, layers))
         if index + 1 < len(self.names):
             runner.advance(block, name)

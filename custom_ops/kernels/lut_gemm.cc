@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lut_gemm.h"
 
+#include "arm_kernels.h"
+#include "bcq_levels.h"
 #include "decoded_tile.h"
 #include "dint_gemm.h"
 

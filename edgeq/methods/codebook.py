@@ -36,6 +36,11 @@ class Options(SolverOptions):
     grid: CodebookGridOptions = field(default_factory=CodebookGridOptions)
     importance: Literal["inputs", "fisher"] = "inputs"
 
+    @property
+    def wants_fisher(self) -> bool:
+        """As `MethodOptions.wants_fisher`."""
+        return self.importance == "fisher"
+
 
 def quantize(
     weight: Tensor, fmt: Format, statistics: LayerStatistics | None = None, options: Options | None = None

@@ -21,6 +21,11 @@ class MethodOptions:
         """The settings to try where an option says ``auto``; every row keeps the one with the least output error."""
         return [self]
 
+    @property
+    def wants_fisher(self) -> bool:
+        """Whether the method reads `LayerStatistics.fisher`, which takes backward passes through the whole model."""
+        return False
+
 
 @dataclass(frozen=True)
 class SolverOptions(MethodOptions):

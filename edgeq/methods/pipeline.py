@@ -76,7 +76,12 @@ class Pipeline:
     def calibrated(self) -> bool:
         """Whether it needs calibration."""
         searched = any(len(step.options.candidates()) > 1 for step in self.steps)
-        return searched or any(step.method.calibrated for step in self.steps)
+        return searched or self.wants_fisher or any(step.method.calibrated for step in self.steps)
+
+    @property
+    def wants_fisher(self) -> bool:
+        """Whether a method reads the Fisher information of the weights."""
+        return any(step.options.wants_fisher for step in self.steps)
 
     def __str__(self) -> str:
         return "+".join(step.method.name for step in self.steps)

@@ -122,7 +122,8 @@ def k_means_start(rows: SortedRows, planes: int) -> Tensor:
     """The least-squares fit to the best free levels, taken in the order of the codes; for one plane it is exact."""
     levels = best_centroids(rows, 2**planes)
     mass, moment = rows.partition(levels)
-    return torch.linalg.solve(*_normal_equations(mass, moment, _design(planes)))
+    solution: Tensor = torch.linalg.solve(*_normal_equations(mass, moment, _design(planes)))
+    return solution
 
 
 def improve(rows: SortedRows, solution: Tensor) -> Tensor:

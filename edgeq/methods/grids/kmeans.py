@@ -47,7 +47,8 @@ def best_centroids(rows: SortedRows, count: int) -> Tensor:
     step = max(1, CELLS // len(positions) ** 2)
     sums = [torch.split(part[:, positions], step) for part in (rows.mass, rows.moment, rows.energy)]
     lowest = torch.split(rows.low, step)
-    return torch.cat([_centroids(*parts, count) for parts in zip(*sums, lowest, strict=True)])
+    parts = zip(*sums, lowest, strict=True)
+    return torch.cat([_centroids(mass, moment, energy, low, count) for mass, moment, energy, low in parts])
 
 
 def _bin_borders(size: int) -> Tensor:
@@ -56,7 +57,8 @@ def _bin_borders(size: int) -> Tensor:
     if bins >= size:
         return torch.arange(size + 1)
     angles = torch.linspace(0, math.pi, bins + 1, dtype=torch.float64)
-    return torch.unique((size * (1 - angles.cos()) / 2).round().to(torch.int64))
+    borders: Tensor = torch.unique((size * (1 - angles.cos()) / 2).round().to(torch.int64))
+    return borders
 
 
 def _centroids(mass: Tensor, moment: Tensor, energy: Tensor, low: Tensor, count: int) -> Tensor:

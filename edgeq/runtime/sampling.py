@@ -91,30 +91,46 @@ def penalize(logits: NDArray[np.float32], seen: NDArray[np.bool_], penalty: floa
     """Logits with the repetition penalty applied to the seen tokens."""
     if penalty == 1:
         return logits
-    return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
+    scores, tokens = logits.copy(), np.flatnonzero(seen)
+    scores[tokens] = np.where(logits[tokens] > 0, logits[tokens] / penalty, logits[tokens] * penalty)
+    return scores
 
 
 def distribution(scores: NDArray[np.float32], options: SamplingOptions) -> tuple[NDArray[np.intp], Floats]:
-    """The tokens that may be drawn, most likely first, and their probabilities; ``options.temperature`` is positive."""
+    """The tokens that may be drawn and their probabilities; ``options.temperature`` is positive."""
     tokens = _top_k(scores, options.top_k)
-    tokens = tokens[np.argsort(-scores[tokens], kind="stable")]
-    kept = scores[tokens].astype(np.float64)
-    probabilities = softmax((kept - kept[0]) / options.temperature)
+    weights = _weights(scores[tokens], options.temperature)
     if options.top_p < 1:
-        before = np.cumsum(probabilities) - probabilities
-        keep = max(1, int(np.count_nonzero(before < options.top_p)))
-        tokens, probabilities = tokens[:keep], probabilities[:keep]
+        kept = _nucleus(weights, options.top_p)
+        tokens, weights = tokens[kept], weights[kept]
     if options.min_p > 0:
-        keep = int(np.count_nonzero(probabilities >= options.min_p * probabilities[0]))
-        tokens, probabilities = tokens[:keep], probabilities[:keep]
-    return tokens, probabilities / probabilities.sum()
+        kept = np.flatnonzero(weights >= options.min_p)
+        tokens, weights = tokens[kept], weights[kept]
+    return tokens, weights / weights.sum()
 
 
-def softmax(scores: Floats) -> Floats:
-    """Softmax over the last axis."""
-    weights: Floats = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    weights /= weights.sum(axis=-1, keepdims=True)
-    return weights
+def _weights(scores: NDArray[np.float32], temperature: float) -> Floats:
+    """What probabilities are proportional to; the most likely token's is 1."""
+    with np.errstate(over="ignore"):  # of a tiny temperature
+        shifted: Floats = (scores.astype(np.float64) - scores.max()) / temperature
+    return np.exp(shifted)
+
+
+def _nucleus(weights: Floats, share: float) -> NDArray[np.intp]:
+    """Indices of the fewest greatest weights that reach a share of the sum; the largest is 1.
+
+    Only those that can belong to them are sorted: a vocabulary of 150,000 takes longer to sort than a model may take to
+    compute a token.
+    """
+    wanted = share * weights.sum()
+    for least in (1e-2, 1e-4, 1e-8, 0.0):
+        candidates = np.flatnonzero(weights >= least)
+        candidates = candidates[np.argsort(-weights[candidates], kind="stable")]
+        reached = np.cumsum(weights[candidates])
+        if reached[-1] >= wanted:
+            break
+    before = reached - weights[candidates]
+    return candidates[: max(1, int(np.count_nonzero(before < wanted)))]
 
 
 def _top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:

@@ -92,6 +92,21 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
     np.testing.assert_allclose(dense(scores, SamplingOptions(1.0, top_p=0.0)), [1, 0, 0, 0])
 
 
+@pytest.mark.parametrize("deviation", [0.0, 0.1, 3.0, 30.0])
+@pytest.mark.parametrize("top_p", [0.1, 0.9, 0.999999])
+def test_top_p_of_a_large_vocabulary(deviation: float, top_p: float) -> None:
+    scores = np.random.default_rng(0).normal(0, deviation, 20_000).astype(np.float32)
+    probabilities = np.exp(scores.astype(np.float64) - scores.max())
+    probabilities /= probabilities.sum()
+    order = np.argsort(-probabilities, kind="stable")
+    before = np.cumsum(probabilities[order]) - probabilities[order]
+    wanted = np.zeros_like(probabilities)
+    wanted[order] = np.where(before < top_p, probabilities[order], 0)
+    found = dense(scores, SamplingOptions(1.0, top_p=top_p))
+    assert abs(np.count_nonzero(found) - np.count_nonzero(wanted)) <= 1  # sums are rounded
+    np.testing.assert_allclose(found, wanted / wanted.sum(), atol=1e-6)
+
+
 def test_draws_follow_the_distribution() -> None:
     scores = np.log(np.array([0.5, 0.3, 0.15, 0.05])).astype(np.float32)
     sampler = Sampler(SamplingOptions(1.0), 4, seed=0)

@@ -92,7 +92,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
     np.testing.assert_allclose(dense(scores, SamplingOptions(1.0, top_p=0.0)), [1, 0, 0, 0])
 
 
-@pytest.mark.parametrize("deviation", [0.0, 0.1, 3.0, 30.0])
+@pytest.mark.parametrize("deviation", [0.1, 3.0, 30.0])
 @pytest.mark.parametrize("top_p", [0.1, 0.9, 0.999999])
 def test_top_p_of_a_large_vocabulary(deviation: float, top_p: float) -> None:
     scores = np.random.default_rng(0).normal(0, deviation, 20_000).astype(np.float32)

@@ -61,7 +61,15 @@ class Pipeline:
             EdgeqError: A method or option is unknown, out of order or of the wrong type.
         """
         parsed = parse_methods(methods)
-        return cls(tuple(Step(method, chosen) for method, chosen in parse_options(parsed, options or {})))
+        pipeline = cls(tuple(Step(method, chosen) for method, chosen in parse_options(parsed, options or {})))
+        if pipeline.wants_fisher and pipeline.of_stage("fold"):
+            raise EdgeqError(
+                "folds weights after their Fisher information is known",
+                field="--method",
+                found=str(pipeline),
+                wanted="either",
+            )
+        return pipeline
 
     def of_stage(self, *stages: Stage) -> list[Step]:
         """The steps of some stages."""
@@ -131,14 +139,15 @@ class Pipeline:
     def _search(self, target: Tensor, fmt: Format, statistics: LayerStatistics | None) -> QuantizedTensor:
         """The best of all candidate settings, row by row."""
         attempts = list(self._candidates())
-        best = self._attempt(attempts[0], target, fmt, statistics)
+        last: dict[tuple[Step, ...], Tensor] = {}
+        best = self._attempt(attempts[0], target, fmt, statistics, last)
         if len(attempts) == 1:
             return best
         if statistics is None:
             raise EdgeqError("a search needs calibration", field=str(self), remedy="add --calibration FILE")
         least = output_errors(best, fmt, target, statistics)
         for steps in attempts[1:]:
-            tensor = self._attempt(steps, target, fmt, statistics)
+            tensor = self._attempt(steps, target, fmt, statistics, last)
             errors = output_errors(tensor, fmt, target, statistics)
             best = choose_rows((errors < least).numpy(), tensor, best)
             least = torch.minimum(errors, least)
@@ -150,18 +159,28 @@ class Pipeline:
             yield tuple(Step(step.method, chosen) for step, chosen in zip(steps, options, strict=True))
 
     def _attempt(
-        self, steps: tuple[Step, ...], target: Tensor, fmt: Format, statistics: LayerStatistics | None
+        self,
+        steps: tuple[Step, ...],
+        target: Tensor,
+        fmt: Format,
+        statistics: LayerStatistics | None,
+        last: dict[tuple[Step, ...], Tensor],
     ) -> QuantizedTensor:
-        weight, tensor = target, None
-        for step in steps:
+        """One setting; ``last`` holds the weights that the last transforms made, for settings that share them."""
+        transforms = tuple(step for step in steps if step.method.stage == "transform")
+        if transforms not in last:
+            weight = target
+            for step in transforms:
+                weight = step.method.module.transform(weight, statistics, fmt, step.options)
+            last.clear()
+            last[transforms] = weight
+        weight, tensor = last[transforms], None
+        for step in steps[len(transforms) :]:
             module = step.method.module
-            match step.method.stage:
-                case "transform":
-                    weight = module.transform(weight, statistics, fmt, step.options)
-                case "solver":
-                    tensor = module.quantize(weight, fmt, statistics, step.options)
-                case _:
-                    tensor = module.refine(tensor, fmt, target, statistics, step.options)
+            if step.method.stage == "solver":
+                tensor = module.quantize(weight, fmt, statistics, step.options)
+            else:
+                tensor = module.refine(tensor, fmt, target, statistics, step.options)
         return cast("QuantizedTensor", tensor)
 
 

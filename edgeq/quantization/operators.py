@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import BcqFormat, Format, UniformFormat
+from edgeq.formats import BcqFormat, CodebookFormat, Format, UniformFormat
 
 DOMAIN = "com.edgeq"
 VERSION = 1
@@ -26,6 +26,12 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
             return "DintGemm", common | {
                 "format": fmt.name,
                 "has_zero_point": int(not fmt.symmetric),
+                "activation_bits": activation_bits or 8,
+            }
+        case CodebookFormat(), (None | 8 | 32):
+            return "DintGemm", common | {
+                "format": fmt.name,
+                "has_zero_point": 0,
                 "activation_bits": activation_bits or 8,
             }
         case BcqFormat(), (None | 32):

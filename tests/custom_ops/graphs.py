@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgeq_ops
 from edgeq.formats.bcq import BcqFormat, BcqTensor
+from edgeq.formats.codebook import CodebookFormat, CodebookTensor
 from edgeq.formats.uniform import UniformFormat, UniformTensor
 
 Floats = NDArray[np.float32]
@@ -74,7 +75,20 @@ def random_bcq(form: BcqFormat, rows: int, columns: int, seed: int = 0) -> BcqTe
     )
 
 
-def dint_gemm_attributes(form: UniformFormat, rows: int, columns: int, activation_bits: int) -> dict[str, Any]:
+def random_codebook(form: CodebookFormat, rows: int, columns: int, seed: int = 0) -> CodebookTensor:
+    """Random codes, levels, scales of both signs."""
+    rng = np.random.default_rng(seed)
+    groups = -(-columns // form.group_size) if form.group_size else 1
+    return CodebookTensor(
+        rng.integers(0, 2**form.bits, (rows, columns), dtype=np.uint8),
+        rng.integers(-128, 128, (rows, groups, 2**form.bits)).astype(np.int8),
+        (rng.uniform(0.5, 1.5, (rows, groups)) * rng.choice([-0.001, 0.001], (rows, groups))).astype(np.float16),
+    )
+
+
+def dint_gemm_attributes(
+    form: UniformFormat | CodebookFormat, rows: int, columns: int, activation_bits: int
+) -> dict[str, Any]:
     """The attributes of a DintGemm node."""
     return {
         "K": columns,
@@ -82,13 +96,13 @@ def dint_gemm_attributes(form: UniformFormat, rows: int, columns: int, activatio
         "bits": form.bits,
         "group_size": form.group_size,
         "format": form.name,
-        "has_zero_point": int(not form.symmetric),
+        "has_zero_point": int(isinstance(form, UniformFormat) and not form.symmetric),
         "activation_bits": activation_bits,
     }
 
 
 def dint_gemm_model(
-    form: UniformFormat, tensor: UniformTensor, activation_bits: int, *, bias: Floats | None = None, rank: int = 2
+    form: Any, tensor: Any, activation_bits: int, *, bias: Floats | None = None, rank: int = 2
 ) -> bytes:
     """A DintGemm with symbolic leading dimensions."""
     attributes = dint_gemm_attributes(form, *tensor.codes.shape, activation_bits)

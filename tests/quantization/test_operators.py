@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import BcqFormat, UniformFormat
+from edgeq.formats import BcqFormat, CodebookFormat, UniformFormat
 from edgeq.quantization.operators import gather_operator, matmul_operator
 
 
@@ -22,6 +22,14 @@ def test_uniform_weights_are_multiplied_by_dint_gemm() -> None:
         },
     )
     assert matmul_operator(UniformFormat(4), 10, 20, 32)[1]["activation_bits"] == 32
+
+
+def test_codebook_weights_are_multiplied_by_dint_gemm() -> None:
+    operator, attributes = matmul_operator(CodebookFormat(3, 64), 10, 20, None)
+    assert operator == "DintGemm"
+    assert attributes["format"] == "codebook"
+    assert (attributes["bits"], attributes["has_zero_point"], attributes["activation_bits"]) == (3, 0, 8)
+    assert matmul_operator(CodebookFormat(4), 10, 20, 32)[1]["activation_bits"] == 32
 
 
 def test_binary_coded_weights_are_multiplied_by_lut_gemm() -> None:

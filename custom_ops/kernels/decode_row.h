@@ -10,6 +10,8 @@ namespace edgeq::kernels {
 /// Writes row `row` (in [0, layout.n)) to out[0 … k).
 void decode_row_f32_uniform_generic(const UniformLayout& layout, const std::uint8_t* weights, std::size_t row,
                                     float* out);
+void decode_row_f32_codebook_generic(const UniformLayout& layout, const std::uint8_t* weights, std::size_t row,
+                                     float* out);
 void decode_row_f32_bcq_generic(const BcqLayout& layout, const std::uint8_t* weights, std::size_t row, float* out);
 
 } // namespace edgeq::kernels

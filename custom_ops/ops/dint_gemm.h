@@ -32,8 +32,8 @@ private:
   void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
   std::size_t tile_chunks(std::size_t tokens) const;
 
-  kernels::DintGemmKernels kernels_;
   kernels::UniformLayout layout_; // of the first branch
+  kernels::DintGemmKernels kernels_;
   bool float_activations_;
   Branches<kernels::UniformLayout> branches_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "quant_gather.h"
 
+#include "codebook_weight.h"
 #include "uniform_weight.h"
 
 #include "kernels/decode_row.h"
@@ -16,8 +17,10 @@ Layout read_layout(const ort::KernelInfo& info) {
   const std::string format = info.string("format");
   if (format == "uniform")
     return read_uniform_layout(info);
+  if (format == "codebook")
+    return read_codebook_layout(info);
   if (format != "bcq")
-    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform' or 'bcq'");
+    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform', 'codebook' or 'bcq'");
   const WeightShape shape = read_weight_shape(info);
   (void)info.size("has_zero_point", 0, 0);
   return kernels::BcqLayout{shape.n, shape.inputs, info.size("bits", 1, 4)};
@@ -71,7 +74,8 @@ std::size_t QuantGather::columns() const {
 
 void QuantGather::decode_row(std::size_t row, float* out) const {
   if (const auto* uniform = std::get_if<kernels::UniformLayout>(&layout_))
-    kernels::decode_row_f32_uniform_generic(*uniform, weights_, row, out);
+    (uniform->codebook ? kernels::decode_row_f32_codebook_generic
+                       : kernels::decode_row_f32_uniform_generic)(*uniform, weights_, row, out);
   else
     kernels::decode_row_f32_bcq_generic(std::get<kernels::BcqLayout>(layout_), weights_, row, out);
 }

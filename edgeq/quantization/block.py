@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from edgeq.quantization.corrections import restore_corrections
 from edgeq.quantization.layers import PackedLayer, as_matrix, pack_layer, scheme_of
 from edgeq.quantization.linear import PackedWeight
 from edgeq.quantization.plan import Plan
+from edgeq.quantization.sensitivities import Sensitivities, no_sensitivities
 from edgeq.quantization.skeleton import Target
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class BlockQuantizer:
         targets: Its layers.
         config: Configuration of the model.
         sequential: Whether a layer is observed after those that run before it are quantized.
+        sensitivities: The Fisher information of a layer, where a method wants it.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class BlockQuantizer:
         targets: Sequence[Target],
         config: Any,
         sequential: bool = True,
+        sensitivities: Sensitivities = no_sensitivities,
     ) -> None:
         self.plan, self.runner, self.block, self.name = plan, runner, block, name
-        self.config, self.sequential = config, sequential
+        self.config, self.sequential, self.sensitivities = config, sequential, sensitivities
         self.formats: dict[str, Format] = {}
         self.targets: dict[str, Target] = {}
         for target in targets:
@@ -98,6 +102,8 @@ class BlockQuantizer:
         pipeline = self.plan.pipeline_for(vocabulary=target.vocabulary, observed=statistics is not None)
         linear = self.block.get_submodule(layer)
         weight = as_matrix(linear.get_parameter("weight").detach(), target)
+        if statistics is not None:
+            statistics = replace(statistics, fisher=self.sensitivities(target))
         packed = pack_layer(target, weight, self.formats[layer], pipeline, statistics)
         set_matrix(linear, target, packed.dense())
         logger.info("%s: %s, %.1f s", target.name, pipeline, time.perf_counter() - start)

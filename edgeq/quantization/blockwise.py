@@ -29,6 +29,7 @@ from edgeq.quantization.layers import PackedLayer, quantize_unobserved, replace_
 from edgeq.quantization.linear import PackedWeight
 from edgeq.quantization.loading import Load, materialize
 from edgeq.quantization.plan import Plan
+from edgeq.quantization.sensitivities import Sensitivities, fisher_sensitivities, no_sensitivities
 from edgeq.quantization.skeleton import Target, find_targets
 from edgeq.quantization.work_directory import Fingerprint, WorkDirectory, library_versions
 
@@ -86,7 +87,12 @@ def quantize_blocks(
             to another run.
     """
     work = WorkDirectory.open(calibration.work, run_fingerprint(model, checkpoint, plan, calibration))
-    _Blockwise(model, plan, load, calibration, work, progress).run()
+    sensitivities: Sensitivities = no_sensitivities
+    if plan.pipeline.wants_fisher:
+        targets = [target for target in find_targets(model) if not target.vocabulary]
+        ids = torch.from_numpy(calibration.data.ids)
+        sensitivities = fisher_sensitivities(checkpoint, ids, targets, calibration.work, progress)
+    _Blockwise(model, plan, load, calibration, work, progress, sensitivities).run()
     work.remove()
 
 
@@ -116,7 +122,9 @@ class _Blockwise:
         calibration: Calibration,
         work: WorkDirectory,
         progress: Progress | None,
+        sensitivities: Sensitivities,
     ) -> None:
+        self.sensitivities = sensitivities
         self.model, self.plan, self.load, self.work = model, plan, load, work
         self.calibration, self.progress = calibration, progress
         self.names = find_blocks(model)
@@ -152,7 +160,14 @@ class _Blockwise:
         else:
             materialize(self.model, self.load, inside=f"{name}.")
             quantizer = BlockQuantizer(
-                self.plan, runner, block, name, targets, self.model.config, self.calibration.sequential
+                self.plan,
+                runner,
+                block,
+                name,
+                targets,
+                self.model.config,
+                self.calibration.sequential,
+                self.sensitivities,
             )
             layers = quantizer.quantize(self._count)
             self.work.save(index, block_tensors(block, name, layers))

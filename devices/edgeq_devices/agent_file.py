@@ -10,8 +10,9 @@ from pathlib import Path
 import edgeq.errors
 import edgeq_devices
 import edgeq_ops
+from edgeq_devices.selftest.run import MODEL
 
-_DEVICES, _OPS = Path(edgeq_devices.__file__).parent, Path(edgeq_ops.__file__).parent
+_EDGEQ, _DEVICES, _OPS = (Path(str(package.__file__)).parent for package in (edgeq.errors, edgeq_devices, edgeq_ops))
 _MODULES = ("conditions", "cpu", "job", "measure", "memory", "throttle", "worker")
 _MAIN = """# SPDX-License-Identifier: Apache-2.0
 import sys
@@ -28,16 +29,19 @@ def build_agent() -> bytes:
     """The agent as the bytes of a zip that ``python3`` runs."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in sorted(_files().items()):
-            archive.writestr(zipfile.ZipInfo(name), text)  # a ZipInfo of its own carries no time
+        for name, data in sorted(_files().items()):
+            archive.writestr(zipfile.ZipInfo(name), data)  # a ZipInfo of its own carries no time
     return content.getvalue()
 
 
-def _files() -> dict[str, str]:
-    sources = {f"edgeq_devices/{name}.py": _DEVICES / f"{name}.py" for name in _MODULES}
-    for package in ("agent", "power"):
-        sources |= {f"edgeq_devices/{package}/{path.name}": path for path in (_DEVICES / package).glob("*.py")}
+def _files() -> dict[str, bytes]:
+    paths = [_DEVICES / f"{name}.py" for name in _MODULES]
+    for package in ("agent", "power", "selftest"):
+        paths += (_DEVICES / package).glob("*.py")
+    sources = {f"edgeq_devices/{path.relative_to(_DEVICES)}": path for path in paths}
+    sources |= {f"edgeq_devices/selftest/{MODEL}": _DEVICES / "selftest" / MODEL}
     sources |= {f"edgeq_ops/{name}.py": _OPS / f"{name}.py" for name in ("instruction_sets", "library")}
-    sources["edgeq/errors.py"] = Path(edgeq.errors.__file__)
-    texts = {name: path.read_text(encoding="utf-8") for name, path in sources.items()}
-    return {"__main__.py": _MAIN, **dict.fromkeys(_EMPTY, ""), **texts}
+    sources |= {f"edgeq/{path.relative_to(_EDGEQ)}": path for path in (_EDGEQ / "formats").glob("*.py")}
+    sources["edgeq/errors.py"] = _EDGEQ / "errors.py"
+    files = {name: path.read_bytes() for name, path in sources.items()}
+    return {"__main__.py": _MAIN.encode(), **dict.fromkeys(_EMPTY, b""), **files}

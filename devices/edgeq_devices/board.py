@@ -54,6 +54,7 @@ class Board:
         python: Interpreter there; by default the one that ``edgeq devices setup`` made, else ``python3``.
 
     Attributes:
+        python: Interpreter there.
         facts: What it says about itself (:mod:`edgeq_devices.agent.identity`).
 
     Raises:
@@ -62,7 +63,7 @@ class Board:
 
     def __init__(self, transport: Transport, python: str | None = None) -> None:
         self.transport, self.name = transport, transport.name
-        self._python = python or self._find_python()
+        self.python = python or self._find_python()
         self._agent = self._send_agent()
         self.facts = self.ask("hello")
         if number(self.facts, "protocol", self.name) != PROTOCOL:
@@ -72,7 +73,7 @@ class Board:
 
     def command(self, verb: str, *arguments: str) -> list[str]:
         """The command of the board that runs a verb of the agent."""
-        return [self._python, self._agent, verb, self.transport.root, *arguments]
+        return [self.python, self._agent, verb, self.transport.root, *arguments]
 
     def ask(self, verb: str, *arguments: str, stdin: bytes = b"", timeout: float = COMMAND_SECONDS) -> dict[str, Any]:
         """Runs a verb to its end; its answer.

@@ -77,6 +77,7 @@ def _beat(process: subprocess.Popen[bytes], job: Job, stop: threading.Event) -> 
     try:
         while True:
             process.stdin.write(message)
+            process.stdin.flush()
             message = b"\n"
             if stop.wait(HEARTBEAT_SECONDS):
                 return

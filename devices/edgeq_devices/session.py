@@ -8,9 +8,11 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgeq.bundle.elf import check_machine
 from edgeq.bundle.platforms import current_platform
 from edgeq.bundle.reader import Bundle
 from edgeq.errors import EdgeqError
@@ -83,12 +85,20 @@ class Session:
     def prepare(self, bundle: Bundle, library: Path | None, progress: Progress) -> Model:
         """Makes a bundle ready to run there; hashes have been compared.
 
+        Args:
+            bundle: The bundle.
+            library: Operators for the board; by default this installation's where they fit, else those that
+                ``edgeq devices setup`` left there.
+            progress: Told how much has been sent.
+
         Raises:
             EdgeqError: There are no operators for the board, or the transfer failed.
         """
         operators = self._operators(library) if bundle.needs_operators else None
         if self.board.name == "local":
             return model_of(bundle, str(bundle.directory.resolve()), str(operators) if operators else None)
+        if bundle.needs_operators and operators is None:
+            return replace(deploy(self.board, bundle, None, progress), library=self.board.facts["operators"])
         return deploy(self.board, bundle, operators, progress)
 
     def measure(self, job: Job, listen: Listener = lambda event: None) -> Measurement:
@@ -100,19 +110,32 @@ class Session:
         events = measure_events(self.board, job, listen)
         return Measurement.of(job, parse_events(events, self.board.name))
 
-    def _operators(self, library: Path | None) -> Path:
-        if library is not None:
-            if not library.is_file():
-                raise EdgeqError("no such operator library", file=library)
-            return library
-        if self.platform == current_platform():
-            return library_path()
+    def _operators(self, library: Path | None) -> Path | None:
+        """The library to send; ``None`` for the one that is there."""
+        if library is None and self.platform != current_platform() and self.board.facts.get("operators"):
+            return None
+        return library_for(self.platform, library)
+
+
+def library_for(platform_name: str, library: Path | None) -> Path:
+    """The operator library for a platform: the one given, or this installation's where it fits.
+
+    Raises:
+        EdgeqError: There is none, or it is for another platform.
+    """
+    if library is None and platform_name == current_platform():
+        return library_path()
+    if library is None:
         raise EdgeqError(
             "no operators for the board",
-            field=self.board.name,
-            wanted=f"a library for {self.platform}",
-            remedy="give one with --library, such as the one in a bundle exported with --target " + self.platform,
+            field="--library",
+            wanted=f"a library for {platform_name}",
+            remedy=f"take that of a bundle exported with --target {platform_name}",
         )
+    if not library.is_file():
+        raise EdgeqError("no such operator library", file=library)
+    check_machine(library, platform_name)
+    return library
 
 
 def identity(facts: dict[str, Any]) -> Identity:
@@ -131,7 +154,7 @@ def holder() -> str:
 
 
 @contextmanager
-def open_session(device: str, python: str | None = None) -> Iterator[Session]:
+def open_board(device: str, python: str | None = None) -> Iterator[Session]:
     """Opens the board that ``--device`` names; this machine measures with this interpreter.
 
     Raises:
@@ -139,11 +162,21 @@ def open_session(device: str, python: str | None = None) -> Iterator[Session]:
     """
     transport = open_transport(device)
     try:
-        session = Session(Board(transport, python or (sys.executable if device == "local" else None)))
-        _check_libraries(session.board)
-        yield session
+        yield Session(Board(transport, python or (sys.executable if device == "local" else None)))
     finally:
         transport.close()
+
+
+@contextmanager
+def open_session(device: str, python: str | None = None) -> Iterator[Session]:
+    """As `open_board`, for measuring.
+
+    Raises:
+        EdgeqError: As `open_board`; or it lacks libraries.
+    """
+    with open_board(device, python) as session:
+        _check_libraries(session.board)
+        yield session
 
 
 def _check_libraries(board: Board) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "run": "edgeq.cli.run",
     "eval": "edgeq.cli.evaluate",
     "profile": "edgeq.cli.profile",
+    "devices": "edgeq.cli.devices",
     "inspect": "edgeq.cli.inspect",
     "doctor": "edgeq.cli.doctor",
 }
@@ -36,8 +37,11 @@ class LazyGroup(TyperGroup):
         """The command of a verb, or ``None`` if there is none."""
         if cmd_name not in VERBS:
             return None
-        verb = typer.Typer(add_completion=False)
-        verb.command(name=cmd_name)(importlib.import_module(VERBS[cmd_name]).command)
+        module = importlib.import_module(VERBS[cmd_name])
+        verb = getattr(module, "app", None)  # a verb with commands of its own
+        if verb is None:
+            verb = typer.Typer(add_completion=False)
+            verb.command(name=cmd_name)(module.command)
         return typer.main.get_command(verb)
 
 

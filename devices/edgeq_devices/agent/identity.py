@@ -17,6 +17,7 @@ from edgeq_devices.power.source import Description
 from edgeq_devices.throttle import read_throttling
 
 LIBRARIES = ("onnxruntime", "numpy")
+OPERATORS = "bundles/operators/libedgeq_ops.so"
 
 
 def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
@@ -44,7 +45,14 @@ def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
         "power": [_source(source.description) for source in readable],
         "missing_power": [{"name": entry.name, "reason": entry.reason, "remedy": entry.remedy} for entry in missing],
         "throttling": list(read_throttling(root).sources),
+        "operators": _operators(directory),
     }
+
+
+def _operators(directory: Path) -> str | None:
+    """The library that ``edgeq devices setup`` left here."""
+    path = directory / OPERATORS
+    return str(path.resolve()) if path.is_file() else None
 
 
 def physical_cores(root: Path = ROOT) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeq.errors import EdgeqError
 from edgeq_devices.agent.lock import BusyError
 from edgeq_devices.agent.store import Store, StoreError
 
@@ -51,6 +52,19 @@ def remove(root: Path, name: str) -> Answer:
     return {"removed": name}
 
 
+def selftest(root: Path, library: str) -> Answer:
+    """Runs the operators of a library and compares with float64."""
+    from edgeq_devices.selftest.run import run_selftest
+    from edgeq_ops.instruction_sets import instruction_sets
+
+    sets = instruction_sets(Path(library))
+    outcomes = [
+        {"name": run.name, "tokens": run.tokens, "error": run.error, "passed": run.passed}
+        for run in run_selftest(Path(library))
+    ]
+    return {"selected": sets.selected, "available": list(sets.available), "outcomes": outcomes}
+
+
 def measure(root: Path) -> None:
     """Measures the job on stdin, which then carries heartbeats; events go to stdout."""
     from edgeq_devices.agent.supervisor import supervise
@@ -71,6 +85,7 @@ VERBS: dict[str, Callable[..., Answer | None]] = {
     "present": present,
     "receive": receive,
     "link": link,
+    "selftest": selftest,
     "remove": remove,
     "measure": measure,
     "work": work,
@@ -90,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         answer = VERBS[verb](directory, *rest)
-    except (StoreError, BusyError) as error:
+    except (StoreError, BusyError, EdgeqError) as error:
         print_line({"error": str(error)})
         return 2
     except OSError as error:

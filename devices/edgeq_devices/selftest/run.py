@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from edgeq_devices.selftest import cases
-from edgeq_ops import register
+from edgeq_ops.library import register
 
 MODEL = "operators.onnx"
 TOKENS = (1, 9)

@@ -67,9 +67,7 @@ def start(transport: Transport, argv: Sequence[str], log: IO[bytes]) -> subproce
         EdgeqError: This machine cannot start the transport's program.
     """
     try:
-        return subprocess.Popen(
-            transport.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
-        )
+        return subprocess.Popen(transport.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
     except OSError as error:
         raise EdgeqError("cannot start", field=transport.name, found=str(error)) from error
 

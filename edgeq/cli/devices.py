@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``edgeq devices``: the boards that edgeq knows, what a machine is, and making one ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from edgeq.cli.console import print_json, stderr
+
+if TYPE_CHECKING:
+    from edgeq_devices.boards.schema import Board
+
+app = typer.Typer(add_completion=False, help="Boards: list those that edgeq knows, look at one, make one ready.")
+Device = Annotated[str, Argument(help="local, ssh://[user@]host[:port] or adb://[serial].")]
+Python = Annotated[str | None, Option("--python", help="Interpreter on the board.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def list_boards(context: typer.Context, json: Annotated[bool, Option("--json", help="Print JSON.")] = False) -> None:
+    """Without a command: list the boards that edgeq knows."""
+    if context.invoked_subcommand is not None:
+        return
+    from edgeq_devices.boards import load_boards
+    from edgeq_devices.tables import aligned_table
+
+    boards = load_boards()
+    if json:
+        print_json({name: board.model_dump() for name, board in boards.items()})
+        return
+    headers = ["board", "name", "cores", "memory", "power", "target", "instruction sets"]
+    print(aligned_table(headers, [[name, *_cells(board)] for name, board in boards.items()], headers), end="")
+
+
+def _cells(board: Board) -> list[str]:
+    clusters = [f"{len(cluster.processors)} {cluster.core} {cluster.mhz:g} MHz" for cluster in board.clusters]
+    return [
+        board.name,
+        " + ".join(clusters) or "as found",
+        f"{board.memory.kind}, {board.memory.bandwidth:g} GB/s" if board.memory else "as found",
+        ", ".join(source.meter for source in board.power),
+        board.toolchain.target,
+        ", ".join(board.toolchain.instruction_sets),
+    ]
+
+
+@app.command()
+def detect(
+    device: Device = "local",
+    python: Python = None,
+    json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which board a machine is, which sensors it can read, and what is missing."""
+    from edgeq_devices.session import open_board
+
+    with open_board(device, python) as session:
+        facts = {"board": session.kind, "platform": session.platform, **session.board.facts}
+    if json:
+        print_json(facts)
+        return
+    for topic, found in _lines(facts):
+        print(f"{topic:<12}  {found}")
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from edgeq.cli.console import human_bytes
+
+    libraries = ", ".join(f"{name} {version}" for name, version in facts["libraries"].items()) or "none"
+    lines = [
+        ("board", f"{facts['board']}" + (f" ({facts['model']})" if facts["model"] else "")),
+        ("platform", f"{facts['platform']}, {facts['libc'] or 'unknown C library'}, Python {facts['python']}"),
+        ("CPU", f"{facts['cpu'] or 'unknown'}, {facts['cores']} cores"),
+        ("memory", human_bytes(facts["memory"]) if facts["memory"] else "unknown"),
+        ("disk", f"{human_bytes(facts['disk_free'])} free"),
+        ("libraries", libraries),
+        ("throttling", ", ".join(facts["throttling"]) or "no report"),
+    ]
+    for source in facts["power"]:
+        rails = " + ".join(rail["name"] for rail in source["rails"] if rail["counted"]) or "no rail is a total"
+        lines.append(("power", f"{source['name']}: {rails}; leaves out {source['leaves_out']}"))
+    for missing in facts["missing_power"]:
+        remedy = f"  ->  {missing['remedy']}" if missing["remedy"] else ""
+        lines.append(("power", f"{missing['name']} cannot be read: {missing['reason']}{remedy}"))
+    if not facts["power"] and not facts["missing_power"]:
+        lines.append(("power", "no sensor"))
+    return lines
+
+
+@app.command()
+def setup(
+    device: Device,
+    python: Python = None,
+    library: Annotated[
+        Path | None, Option("--library", help="Operator library for the board's platform.", show_default=False)
+    ] = None,
+    offline: Annotated[bool, Option("--offline", help="Send wheels instead of using the board's network.")] = False,
+) -> None:
+    """Install ONNX Runtime and edgeq's operators on a board, and test them there."""
+    from edgeq_devices.session import library_for, open_board
+    from edgeq_devices.setup import set_up
+    from edgeq_devices.transports import open_transport
+
+    with open_board(device, python) as session:
+        operators = library_for(session.platform, library)
+    transport = open_transport(device)
+    try:
+        ready = set_up(transport, operators, python, offline, lambda step: stderr.print(step, highlight=False))
+    finally:
+        transport.close()
+    versions = ", ".join(f"{name} {version}" for name, version in ready.board.facts["libraries"].items())
+    chosen = f"{ready.selected}, chosen from {', '.join(ready.available)}"
+    print(f"{ready.board.name}: ready; {versions}; kernels {chosen}; {ready.runs} operator runs agree with float64")

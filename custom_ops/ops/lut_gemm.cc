@@ -34,8 +34,11 @@ void LutGemm::compute(const ort::KernelContext& context) const {
   const std::size_t k = layout_.inputs.k, tokens = token_count(x, k);
   const auto* activations = static_cast<const float*>(x.data);
   const BranchOutputs outputs = branches_.outputs(context, x.shape);
-  if (kernels::multiplication_pays(kernels_.costs, layout_.planes, table_bits_, tokens))
-    return multiply(context, {activations, tokens, outputs});
+  const auto product = kernels::fastest_product(kernels_.costs, layout_.planes, table_bits_, tokens);
+  if (product == kernels::LutGemmProduct::multiply_f32)
+    return multiply_f32(context, {activations, tokens, outputs});
+  if (product == kernels::LutGemmProduct::multiply_a8)
+    return multiply_a8(context, {activations, tokens, outputs});
   for (std::size_t first = 0; first < tokens; first += tokens_per_pass())
     look_up(context,
             {activations + first * k, std::min(tokens_per_pass(), tokens - first), branches_.after(outputs, first)});
@@ -99,9 +102,9 @@ void LutGemm::multiply_a8(const ort::KernelContext& context, const Part& part) c
   const double activations = static_cast<double>(codes) / static_cast<double>(x.panels());
   for_chunks(context, x.panels(), chunk_count(x.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(part.x, inputs, x, first, last); });
-  const kernels::MatmulBcqA8 product{layout_, weights_, x, part.bias, part.y};
-  for_chunks(context, layout_.tiles(), tile_chunks(part.tokens),
-             [&](std::size_t first, std::size_t last) { kernels_.matmul_a8(product, first, last); });
+  for_tiles(context, part,
+            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+                std::size_t last) { kernels_.matmul_a8({layout, weights, x, output.bias, output.y}, first, last); });
 }
 
 std::size_t LutGemm::tokens_per_pass() const {

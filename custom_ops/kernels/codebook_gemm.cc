@@ -11,12 +11,12 @@ const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
                                         matmul_f32_f32_codebook_6x16_avx2};
   static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_codebook_4x16_avx2,
                                           matmul_f32_f32_codebook_12x32_avx512};
-  static constexpr DintGemmKernels avx512_vnni{12,
+  static constexpr DintGemmKernels avx512_vnni{7,
                                                quantize_a8_avx512,
                                                matmul_f32_a8_codebook_1x32_avx512_vnni,
                                                matmul_f32_f32_codebook_12x32_avx512,
                                                1,
-                                               matmul_f32_a8_codebook_12x32_avx512_vnni};
+                                               matmul_f32_a8_codebook_7x32_avx512_vnni};
   switch (isa) {
   case Isa::avx2:
   case Isa::avx_vnni:

@@ -12,10 +12,24 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
   static constexpr DintGemmKernels generic{4, quantize_a8_generic, matmul_f32_a8_uniform_4x32_generic,
                                            matmul_f32_f32_uniform_1x32_generic};
 #if defined(__x86_64__)
-  static constexpr DintGemmKernels avx2{4, quantize_a8_avx2, matmul_f32_a8_uniform_4x16_avx2,
-                                        matmul_f32_f32_uniform_6x16_avx2};
-  static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_uniform_4x16_avx2,
-                                          matmul_f32_f32_uniform_12x32_avx512};
+  static constexpr DintGemmKernels avx2{3,
+                                        quantize_a8_avx2,
+                                        matmul_f32_a8_uniform_4x16_avx2,
+                                        matmul_f32_f32_uniform_6x16_avx2,
+                                        3,
+                                        matmul_f32_a8_uniform_3x16_avx2};
+  static constexpr DintGemmKernels avx_vnni{6,
+                                            quantize_a8_avx2,
+                                            matmul_f32_a8_uniform_4x16_avx2,
+                                            matmul_f32_f32_uniform_6x16_avx2,
+                                            4,
+                                            matmul_f32_a8_uniform_6x16_avx_vnni};
+  static constexpr DintGemmKernels avx512{6,
+                                          quantize_a8_avx512,
+                                          matmul_f32_a8_uniform_4x16_avx2,
+                                          matmul_f32_f32_uniform_12x32_avx512,
+                                          4,
+                                          matmul_f32_a8_uniform_6x32_avx512};
   static constexpr DintGemmKernels avx512_vnni{7,
                                                quantize_a8_avx512,
                                                matmul_f32_a8_uniform_6x32_avx512_vnni,
@@ -24,8 +38,9 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
                                                matmul_f32_a8_uniform_7x32_avx512_vnni};
   switch (isa) {
   case Isa::avx2:
-  case Isa::avx_vnni:
     return avx2;
+  case Isa::avx_vnni:
+    return avx_vnni;
   case Isa::avx512:
     return avx512;
   case Isa::avx512_vnni:
@@ -46,7 +61,9 @@ A8Panels panels_for(const DintGemmKernels& kernels, const UniformLayout& layout,
   const bool zeros_apart = layout.has_zero_point && layout.bits == 8; // the kernel needs the sums themselves
   if (kernels.is_prompt(panels.tokens) && !zeros_apart) {
     panels.sum_start = kIntegerFloatBits;
-    panels.sum_factor = -(layout.codebook ? kCodebookCentre : decoded_centre(static_cast<int>(layout.bits), layout.has_zero_point, layout.dint));
+    panels.sum_factor =
+        -(layout.codebook ? kCodebookCentre
+                          : decoded_centre(static_cast<int>(layout.bits), layout.has_zero_point, layout.dint));
   }
   return panels;
 }

@@ -57,9 +57,10 @@ template <class V, int Tokens, bool Zeros> struct U8RegisterBlock {
   }
 
   /// Scales the sums of block `index` and adds them to `y`, rows `row` and following.
+  template <class Memory>
   EDGEQ_MEMBER static void add_products(const DecodedTile& tile, std::size_t index, std::size_t row,
                                         const float* scales, const std::int32_t* starts, Integers (&acc)[Tokens][2],
-                                        Sums& y) {
+                                        Memory& y) {
     EDGEQ_UNROLL for (int v = 0; v < 2; ++v, row += V::kRows) {
       const Floats scale = V::load_floats(tile.scales[index] + row), shift = V::load_floats(tile.shifts[index] + row);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
@@ -89,6 +90,33 @@ template <class V, int Tokens, bool Zeros> struct U8RegisterBlock {
       add_products(tile, index, row, scales, starts, acc, y);
     }
     y.store();
+  }
+};
+
+/// U8RegisterBlock for U8Kernel.
+template <class V, bool Zeros> struct U8DotBlock {
+  static constexpr std::size_t kRows = 2 * V::kRows;
+  template <int Tokens> EDGEQ_MEMBER static void run(const U8Block& block, std::size_t row) {
+    U8RegisterBlock<V, Tokens, Zeros>::run(block, row);
+  }
+};
+
+/// Block::run<Tokens>(U8Block, row) for all 32 rows and up to kMost tokens.
+template <class Block, int kMost> struct U8Kernel {
+  static constexpr std::size_t kTokens = kMost;
+
+  static void run(const U8Block& block, std::size_t tokens) { run_at_most<kMost>(block, static_cast<int>(tokens)); }
+
+private:
+  template <int Tokens> EDGEQ_MEMBER static void run_at_most(const U8Block& block, int tokens) {
+    if constexpr (Tokens > 1)
+      if (tokens < Tokens)
+        return run_at_most<Tokens - 1>(block, tokens);
+    run_rows<Tokens>(block);
+  }
+  template <int Tokens> static void run_rows(const U8Block& block) {
+    for (std::size_t row = 0; row < kDecodedRows; row += Block::kRows)
+      Block::template run<Tokens>(block, row);
   }
 };
 

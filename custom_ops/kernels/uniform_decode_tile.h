@@ -12,7 +12,7 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformTileDecode
   using Lines = UniformLines<V, Bits, ZeroPoint, Dint>;
   using Fields = UniformFields<Bits>;
   static constexpr bool kZeros = Lines::kWide;
-  static constexpr int kCentre = Lines::kCentre;
+  static constexpr int kLargest = Lines::kLargest;
 
   /// Decodes inputs [begin, end) of a tile, which lie on boundaries of activation blocks.
   static void run(const UniformLayout& layout, const std::uint8_t* tile, std::size_t begin, std::size_t end,

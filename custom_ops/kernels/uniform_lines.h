@@ -30,6 +30,12 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
   static constexpr bool kWide = ZeroPoint && Bits == 8;
   static constexpr int kCentre = decoded_centre(Bits, ZeroPoint, Dint); // of bytes(), unless kWide
 
+  /// The largest of bytes().
+  static constexpr int kLargest =
+      kWide  ? 255
+      : Dint ? kCentre + dint_steps((1 << Bits) - 3, Bits, ZeroPoint ? 0 : implied_zero_point(Bits, true))
+             : (1 << Bits) - 1 + (ZeroPoint ? kCentre : 0);
+
   /// The line that holds field `f` of a chunk, from `line` of its first line. The fourth line of a 3-bit chunk is made
   /// of the upper bits of the others: (A>>6) | (B>>6)<<2 | (C>>6)<<4.
   EDGEQ_MEMBER static Integers field_line(const std::uint8_t* line, int f) {

@@ -49,6 +49,14 @@ struct Vector512 {
   EDGEQ_MEMBER static void store_floats(float* x, __m512 v) { _mm512_storeu_ps(x, v); }
   EDGEQ_MEMBER static __m512 broadcast(const float* x) { return _mm512_set1_ps(*x); }
   EDGEQ_MEMBER static __m512 multiply_add(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
+
+  /// Products of unsigned and signed bytes, summed in pairs to 16 bits, with saturation.
+  EDGEQ_MEMBER static __m512i multiply_pairs(__m512i u, __m512i s) { return _mm512_maddubs_epi16(u, s); }
+  EDGEQ_MEMBER static __m512i add_pairs(__m512i a, __m512i b) { return _mm512_add_epi16(a, b); }
+  /// Pairs of 16-bit sums, times `factor`, in 32 bits.
+  EDGEQ_MEMBER static __m512i widen_pairs(__m512i pairs, int factor) {
+    return _mm512_madd_epi16(pairs, _mm512_set1_epi16(static_cast<short>(factor)));
+  }
 };
 
 } // namespace edgeq::kernels

@@ -13,7 +13,7 @@ template <int Bits> struct Decoder : CodebookTileDecoder<CodebookVector512, Bits
 
 } // namespace
 
-void matmul_f32_a8_codebook_12x32_avx512_vnni(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+void matmul_f32_a8_codebook_7x32_avx512_vnni(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
   for_codebook<Decoder>(product.layout, [&](auto decoder) __attribute__((always_inline)) {
     matmul_a8_prompt<decltype(decoder), U8BlockVnni512<false>>(product, first_tile, last_tile);
   });

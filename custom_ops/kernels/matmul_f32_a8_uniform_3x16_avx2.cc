@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prompts with vpmaddubsw.
+#include "matmul_a8_prompt_uniform.h"
+#include "matmul_u8_pairs_block.h"
+#include "vector_avx2.h"
+
+namespace edgeq::kernels {
+namespace {
+
+template <class Decoder> using Kernel = U8Kernel<U8PairsBlock<Vector256, Decoder::kLargest, Decoder::kZeros>, 3>;
+
+} // namespace
+
+void matmul_f32_a8_uniform_3x16_avx2(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  matmul_a8_prompt_uniform<Vector256, Kernel>(product, first_tile, last_tile);
+}
+
+} // namespace edgeq::kernels

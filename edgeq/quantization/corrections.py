@@ -16,6 +16,7 @@ from edgeq.bundle.manifest import CorrectionRecord, LayerRecord
 from edgeq.errors import EdgeqError
 from edgeq.quantization.operators import DOMAIN, VERSION
 
+WIDEN = "Widen"  # what stands for a Cast to float32 while torch traces; `edgeq_export.factors` puts the Cast there
 MAX_SPARSE_COLUMNS = 1 << 16  # column indices are stored as uint16
 
 
@@ -58,7 +59,7 @@ class LowRank(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """``[..., K]`` and ``[..., N]`` to ``[..., N]``."""
-        return y + torch.matmul(torch.matmul(x, self.down.float()), self.up.float())
+        return y + torch.matmul(torch.matmul(x, _widened(self.down)), _widened(self.up))
 
 
 class Sparse(nn.Module):
@@ -177,6 +178,14 @@ def corrected_record(record: LayerRecord, corrections: Sequence[Correction]) -> 
     found = [correction.record() for correction in corrections]
     size = record.size + sum(correction.size for correction in found)
     return record.model_copy(update={"size": size, "corrections": [*record.corrections, *found]})
+
+
+def _widened(factor: Tensor) -> Tensor:
+    """A float16 factor in float32. Torch's exporter would store a small one in float32, if it saw a cast."""
+    if not torch.onnx.is_in_onnx_export():
+        return factor.float()
+    name = f"{DOMAIN}::{WIDEN}"
+    return torch.onnx.ops.symbolic(name, (factor,), dtype=torch.float32, shape=factor.shape, version=VERSION)
 
 
 def _as_float16(values: Tensor, what: str) -> Tensor:

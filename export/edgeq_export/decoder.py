@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from edgeq_export.architectures import Architecture, find_architecture
 from edgeq_export.attention import Step, group_query_attention, use_step
+from edgeq_export.factors import widen_factors
 from edgeq_export.padding import RowOrder
 from edgeq_export.quiet import quiet_tracing
 from edgeq_export.simplify import simplify
@@ -153,6 +154,7 @@ def _finish(model: ir.Model) -> None:
     for value in list(graph.initializers.values()):
         assert value.name is not None
         value.name = value.name.removeprefix("model.")  # the name in the checkpoint, not that in `FlatDecoder`
+    widen_factors(model)
     simplify(model)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeq.errors import EdgeqError
+from edgeq_export.factors import widen_factors
 from edgeq_export.quiet import quiet_tracing
 
 # scaled_dot_product_attention becomes ONNX's own Attention, which opset 23 has. On ONNX Runtime 1.31 (CPU, MiniLM's
@@ -98,6 +99,7 @@ def trace_encoder(model: nn.Module) -> ir.Model:
             verbose=False,
         )
     assert program is not None
+    widen_factors(program.model)
     for value in list(program.model.graph.initializers.values()):
         value.name = str(value.name).removeprefix("model.")  # the name in the checkpoint, not that in `FlatEncoder`
     return program.model

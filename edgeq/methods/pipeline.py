@@ -131,13 +131,15 @@ class Pipeline:
             dense, sparse = step.method.module.split(dense, statistics, step.options)
             corrections.append(sparse)
         tensor = self._search(dense, fmt, statistics)
+        for step in self.of_stage("refinement"):
+            tensor = step.method.module.refine(tensor, fmt, dense, statistics, step.options)
         for step in self.of_stage("correction"):
             decoded = torch.from_numpy(fmt.decode(tensor))  # type: ignore[arg-type]  # the format's own tensor
             corrections.append(step.method.module.correct(dense, decoded, statistics, step.options))
         return LayerResult(tensor, tuple(corrections))
 
     def _search(self, target: Tensor, fmt: Format, statistics: LayerStatistics | None) -> QuantizedTensor:
-        """The best of all candidate settings, row by row."""
+        """The best of all candidate settings of transforms and solver, row by row."""
         attempts = list(self._candidates())
         last: dict[tuple[Step, ...], Tensor] = {}
         best = self._attempt(attempts[0], target, fmt, statistics, last)
@@ -154,7 +156,7 @@ class Pipeline:
         return best
 
     def _candidates(self) -> Iterator[tuple[Step, ...]]:
-        steps = self.of_stage("transform", "solver", "refinement")
+        steps = self.of_stage("transform", "solver")
         for options in product(*(step.options.candidates() for step in steps)):
             yield tuple(Step(step.method, chosen) for step, chosen in zip(steps, options, strict=True))
 
@@ -167,21 +169,15 @@ class Pipeline:
         last: dict[tuple[Step, ...], Tensor],
     ) -> QuantizedTensor:
         """One setting; ``last`` holds the weights that the last transforms made, for settings that share them."""
-        transforms = tuple(step for step in steps if step.method.stage == "transform")
+        transforms, solver = steps[:-1], steps[-1]
         if transforms not in last:
             weight = target
             for step in transforms:
                 weight = step.method.module.transform(weight, statistics, fmt, step.options)
             last.clear()
             last[transforms] = weight
-        weight, tensor = last[transforms], None
-        for step in steps[len(transforms) :]:
-            module = step.method.module
-            if step.method.stage == "solver":
-                tensor = module.quantize(weight, fmt, statistics, step.options)
-            else:
-                tensor = module.refine(tensor, fmt, target, statistics, step.options)
-        return cast("QuantizedTensor", tensor)
+        quantize = solver.method.module.quantize
+        return cast("QuantizedTensor", quantize(last[transforms], fmt, statistics, solver.options))
 
 
 def output_errors(tensor: QuantizedTensor, fmt: Format, target: Tensor, statistics: LayerStatistics) -> Tensor:

@@ -78,7 +78,7 @@ class BlockRunner:
         for first in range(0, len(self.hidden), self.batch):
             yield slice(first, min(first + self.batch, len(self.hidden)))
 
-    def run(self, block: nn.Module, name: str, hidden: Tensor) -> Tensor:
+    def run(self, block: Callable[..., Any], name: str, hidden: Tensor) -> Tensor:
         """The output of a block for some windows, ``[windows, length, width]``."""
         rest, named = self.arguments[name, len(hidden)]
         output = block(hidden, *rest, **named)

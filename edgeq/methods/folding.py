@@ -123,6 +123,10 @@ class FoldableBlock:
         weight = module.get_parameter("weight").data
         return weight.T if isinstance(module, Conv1D) else weight
 
+    def as_parameter(self, layer: str, weight: Tensor) -> Tensor:
+        """A matrix ``[N, K]`` as the layer's own weight."""
+        return weight.T if isinstance(self.module.get_submodule(layer), Conv1D) else weight
+
     def shared(self, fold: Fold, channels: Tensor) -> Tensor:
         """Values per channel ``[K]``, averaged over channels that must have the same scale."""
         if fold.kind != "value":

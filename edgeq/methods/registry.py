@@ -33,11 +33,14 @@ class Method:
         name: As in ``--method``.
         stage: When it acts.
         calibrated: Whether it needs calibration.
+        whole_block: Whether the solver has a function ``prepare(block, runner, name, options)``, which changes the
+            weights of a `FoldableBlock` before its layers are quantized; nothing else may then change them.
     """
 
     name: str
     stage: Stage
     calibrated: bool = True
+    whole_block: bool = False
 
     @property
     def module(self) -> Any:
@@ -49,6 +52,7 @@ _ALL = (
     Method("awq", "fold"),
     Method("rtn", "solver", calibrated=False),
     Method("gptq", "solver"),
+    Method("lwc", "solver", whole_block=True),
     Method("bcq", "solver", calibrated=False),
     Method("codebook", "solver", calibrated=False),
     Method("outliers", "split", calibrated=False),
@@ -79,6 +83,14 @@ def parse_methods(text: str) -> tuple[Method, ...]:
     solvers = [method.name for method in methods if method.stage == "solver"]
     if len(solvers) > 1:
         raise EdgeqError("two methods that choose codes", field="--method", found=text, wanted=" or ".join(solvers))
+    between = [m.name for m in methods if m.stage not in ("fold", "solver", "correction")]
+    if between and any(method.whole_block for method in methods):
+        raise EdgeqError(
+            f"{solvers[0]} learns from the original weights",
+            field="--method",
+            found=text,
+            remedy=f"leave out {between[0]}",
+        )
     if not solvers:
         methods.append(METHODS[DEFAULT_SOLVER])
     return tuple(sorted(methods, key=lambda method: STAGES.index(method.stage)))

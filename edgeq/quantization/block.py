@@ -73,28 +73,30 @@ class BlockQuantizer:
         """
         layers: Layers = {}
         groups = input_groups(self.runner, self.block, self.name, self.targets)
-        self._fold(groups)
+        self._prepare(groups)
         steps = [[group] for group in groups] if self.sequential else [groups]
         for step in steps:
             for group, statistics in zip(step, collect(self.runner, self.block, self.name, step), strict=True):
                 for layer in group:
                     layers[self.targets[layer].name] = self._quantize_layer(layer, statistics)
                     count(1)
-        for layer in self.targets.keys() - {layer for group in groups for layer in group}:
+        for layer in sorted(self.targets.keys() - {layer for group in groups for layer in group}):
             layers[self.targets[layer].name] = self._quantize_layer(layer, None)
             count(1)
         return layers
 
-    def _fold(self, groups: list[list[str]]) -> None:
-        """Rescales the layers before any is quantized."""
-        folds = self.plan.pipeline.of_stage("fold")
-        if not folds:
-            return
-        observed = zip(groups, collect(self.runner, self.block, self.name, groups), strict=True)
-        statistics = {layer: values for group, values in observed for layer in group}
+    def _prepare(self, groups: list[list[str]]) -> None:
+        """Lets methods that see the whole block change its weights before any layer is quantized."""
+        folds, solver = self.plan.pipeline.of_stage("fold"), self.plan.pipeline.solver
+        statistics: dict[str, LayerStatistics] = {}
+        if folds:
+            observed = zip(groups, collect(self.runner, self.block, self.name, groups), strict=True)
+            statistics = {layer: values for group, values in observed for layer in group}
         block = FoldableBlock(self.block, self.config, self.formats, statistics)
         for step in folds:
             step.method.module.fold(block, step.options)
+        if solver.method.whole_block and self.formats:
+            solver.method.module.prepare(block, self.runner, self.name, solver.options)
 
     def _quantize_layer(self, layer: str, statistics: LayerStatistics | None) -> PackedLayer:
         start = time.perf_counter()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from edgeq.checkpoint import Checkpoint
@@ -44,7 +45,7 @@ def materialize(model: Any, load: Load, inside: str = "", outside: tuple[str, ..
     for name, parameter in list(model.named_parameters(remove_duplicate=False)):
         if not parameter.is_meta or name in tied or not name.startswith(inside) or name.startswith(excluded):
             continue
-        value = load(name).float()
+        value = load(name).to(torch.float32, copy=True)  # methods change weights in place, the file's never
         if value.shape != parameter.shape:
             raise EdgeqError("wrong shape", field=name, found=list(value.shape), wanted=list(parameter.shape))
         module, _, leaf = name.rpartition(".")

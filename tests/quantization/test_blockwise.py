@@ -227,3 +227,11 @@ def test_methods_that_need_calibration_say_so(untied: tuple[Path, nn.Module]) ->
         quantize_checkpoint(Checkpoint(directory), _plan("gptq"))
     with pytest.raises(EdgeqError, match="method needs calibration"):
         quantize_module(model, _plan("gptq"))
+
+
+def test_methods_leave_the_checkpoint_as_it_was(untied: tuple[Path, nn.Module]) -> None:
+    """Weights read again later are not those that a method rescaled."""
+    checkpoint = Checkpoint(untied[0])
+    before = {name: checkpoint.tensor(name).clone() for name in checkpoint.files}
+    quantize_checkpoint(checkpoint, _plan("awq"), None, Calibration(DATA))
+    _assert_same({name: checkpoint.tensor(name) for name in checkpoint.files}, before)

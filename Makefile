@@ -22,7 +22,7 @@ export OMP_NUM_THREADS ?= $(JOBS)
 # Neither target may reach a model hub.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help demo test lint test-native test-python test-transformers5 format clean
+.PHONY: help demo test lint test-native test-arm test-python test-transformers5 format clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -43,6 +43,11 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts, clang-format
 test-native: build/native/.built build/sanitized/.built ## C++ kernel tests, plain and under address and undefined-behaviour sanitizers
 	$(BIN)/ctest --test-dir build/native --output-on-failure
 	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
+
+# Asks the package registry for a root directory, an emulator where there is none, and a compiler where there is none.
+test-arm: $(VENV)/.dev ## Kernels and operators for 64-bit ARM under qemu-user; says why when it skips them
+	command -v aarch64-linux-gnu-g++ > /dev/null || $(BIN)/$(PIP_INSTALL) -c constraints.txt ziglang
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. $(BIN)/python tests/custom_ops/arm/run.py build/arm
 
 test-python: $(VENV)/.dev ## The Python test suite
 	$(BIN)/python -m pytest

@@ -35,6 +35,15 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
   static const LutGemmKernels avx2{
       build_lut_avx2,       matmul_f32_lut_bcq_4x64_avx2, prefetch_pays(), matmul_f32_f32_bcq_6x16_avx2, 6,
       {5.7, 11, 60, 60, 19}};
+  static const LutGemmKernels avx_vnni{build_lut_avx2,
+                                       matmul_f32_lut_bcq_4x64_avx2,
+                                       prefetch_pays(),
+                                       matmul_f32_f32_bcq_6x16_avx2,
+                                       6,
+                                       {5.7, 11, 60, 60, 19, 0, 15.5, 5.3},
+                                       quantize_a8_avx2,
+                                       matmul_f32_a8_bcq_6x16_avx_vnni,
+                                       6};
   static const LutGemmKernels avx512{
       build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
       {3.6, 7.2, 24, 36, 12}};
@@ -58,8 +67,9 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           7};
   switch (isa) {
   case Isa::avx2:
-  case Isa::avx_vnni:
     return avx2;
+  case Isa::avx_vnni:
+    return avx_vnni;
   case Isa::avx512:
     return avx512;
   case Isa::avx512_vnni:

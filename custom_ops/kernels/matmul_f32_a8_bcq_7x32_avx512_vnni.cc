@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 7 tokens by 32 rows with 512-bit vpdpbusd.
 #include "matmul_a8_bcq_driver.h"
-#include "vector_avx512.h"
+#include "u8_block_avx512_vnni.h"
 
 namespace edgeq::kernels {
 namespace {
@@ -38,32 +38,12 @@ struct BcqVector512 : Vector512 {
     const __m512i rounding = _mm512_set1_epi32(kBcqScaleRounding);
     return _mm512_castsi512_ps(_mm512_andnot_si512(rounding, _mm512_add_epi32(_mm512_castps_si512(f), rounding)));
   }
-
-  /// In assembly, as GCC 12 copies and spills the intrinsic's accumulators.
-  EDGEQ_MEMBER static void dot(__m512i& acc, __m512i u, __m512i s) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-  }
-};
-
-struct Block {
-  static constexpr std::size_t kTokens = 7;
-
-  template <int Tokens> static void run_tokens(const U8Block& block) {
-    U8RegisterBlock<BcqVector512, Tokens, false>::run(block, 0);
-  }
-
-  static void run(const U8Block& block, std::size_t tokens) {
-    using Function = void (*)(const U8Block&);
-    static constexpr Function kFunctions[kTokens] = {run_tokens<1>, run_tokens<2>, run_tokens<3>, run_tokens<4>,
-                                                     run_tokens<5>, run_tokens<6>, run_tokens<7>};
-    kFunctions[tokens - 1](block);
-  }
 };
 
 } // namespace
 
 void matmul_f32_a8_bcq_7x32_avx512_vnni(const MatmulBcqA8& product, std::size_t first_tile, std::size_t last_tile) {
-  matmul_a8_bcq<BcqVector512, Block>(product, first_tile, last_tile);
+  matmul_a8_bcq<BcqVector512, U8BlockVnni512<false>>(product, first_tile, last_tile);
 }
 
 } // namespace edgeq::kernels

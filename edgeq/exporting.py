@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeq.checkpoint import Checkpoint, resolve_model
 from edgeq.errors import EdgeqError
+from edgeq.presets import apply_preset
 from edgeq.recipe import Recipe, build_recipe
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def export(
     output: str | Path,
     *,
     bits: int | None = None,
+    quality: str | None = None,
     scheme: str | None = None,
     vocabulary: str | None = None,
     layers: dict[str, str] | None = None,
@@ -65,12 +67,13 @@ def export(
     Args:
         model: Checkpoint directory, ``.onnx`` file or hub id.
         output: Directory to create.
-        bits: Short for the default scheme of that many bits.
+        bits: Bits per weight; scheme and method are then those of the quality.
+        quality: ``fast``, ``balanced`` (default) or ``best``: a preset of `edgeq.presets`.
         scheme: Default scheme, e.g. ``w3g64-bcq``; ``w4g128`` if neither is given.
         vocabulary: Scheme of the token embedding and the output head; 8 bits if none is given.
         layers: Scheme by layer pattern.
         skip: Patterns of layers kept in float32.
-        method: Quantization methods joined by ``+``; ``rtn`` if none is given.
+        method: Quantization methods joined by ``+``; ``rtn`` if neither it nor bits are given.
         method_options: Options of the methods by ``METHOD.FIELD``.
         clip: Range of a group: ``l3``, ``mse`` or ``minmax``; by default as the method likes it.
         calibration: Text, JSON lines or token ids; most methods need it.
@@ -86,7 +89,7 @@ def export(
     """
     recipe = build_recipe(
         model=str(model),
-        scheme=scheme or default_scheme(bits),
+        scheme=scheme,
         vocabulary=vocabulary,
         layers=layers,
         skip=skip,
@@ -99,14 +102,8 @@ def export(
         seed=seed,
         portable=portable or None,
     )
+    recipe = apply_preset(recipe, bits=bits, quality=quality, scheme=scheme, method=method)
     return export_recipe(recipe, Path(output), force=force, progress=progress)
-
-
-def default_scheme(bits: int | None) -> str | None:
-    """The scheme string that ``--bits`` stands for."""
-    from edgeq.schemes import Scheme
-
-    return None if bits is None else str(Scheme.from_bits(bits))
 
 
 def export_recipe(

@@ -25,7 +25,15 @@ def command(
     ] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)] = None,
     bits: Annotated[
-        int | None, Option(help="Bits per weight: 2, 3, 4 or 8, in groups of 128.", show_default=False)
+        int | None, Option(help="Bits per weight: 2, 3, 4 or 8; scheme and method by --quality.", show_default=False)
+    ] = None,
+    quality: Annotated[
+        str | None,
+        Option(
+            help="With --bits: fast, balanced or best, at the cost of time and size (docs/accuracy.md). "
+            "(default: balanced)",
+            show_default=False,
+        ),
     ] = None,
     scheme: Annotated[
         str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32. (default: w4g128)", show_default=False)
@@ -106,12 +114,13 @@ def command(
 ) -> None:
     """Quantize a model and write an ONNX bundle."""
     from edgeq import recipe as recipes
+    from edgeq.presets import apply_preset
 
     plan = recipes.build_recipe(
         recipe,
         model=model,
         revision=revision,
-        scheme=_scheme(scheme, bits, group_size),
+        scheme=scheme,
         vocabulary=vocabulary,
         layers=_overrides(layer),
         skip=skip,
@@ -125,6 +134,7 @@ def command(
         sequential=sequential,
         portable=portable or None,
     )
+    plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
     budget = parse_bytes(memory, "--memory") if memory else None
     if save_recipe:
         recipes.save_recipe(plan, save_recipe)
@@ -134,18 +144,6 @@ def command(
         _export(plan, output, force, work_dir, budget, as_json)
     elif not save_recipe:
         raise EdgeqError("no output directory", field="--output", remedy="add -o OUT, or --dry-run to see the plan")
-
-
-def _scheme(scheme: str | None, bits: int | None, group_size: int | None) -> str | None:
-    if scheme is not None and (bits is not None or group_size is not None):
-        raise EdgeqError(
-            "two schemes", field="--scheme", found=f"{scheme} beside --bits or --group-size", wanted="one of them"
-        )
-    if bits is None and group_size is None:
-        return scheme
-    from edgeq.schemes import DEFAULT_GROUP_SIZE, Scheme
-
-    return str(Scheme.from_bits(4 if bits is None else bits, DEFAULT_GROUP_SIZE if group_size is None else group_size))
 
 
 def _overrides(layers: list[str] | None) -> dict[str, str] | None:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from edgeq.bundle.manifest import MANIFEST_NAME
+from edgeq.bundle.manifest import manifest_hash
 from edgeq.bundle.reader import Bundle, open_bundle
 from edgeq.errors import EdgeqError
 from edgeq_devices.results import ModelFacts
@@ -31,6 +30,6 @@ def model_facts(path: Path) -> tuple[Bundle, ModelFacts]:
         bits_per_weight=manifest.bits_per_weight,
         size=bundle.size,
         context=bundle.genai.model.context_length if bundle.genai else None,
-        hash=hashlib.sha256((path / MANIFEST_NAME).read_bytes()).hexdigest(),
+        hash=manifest_hash(path),
     )
     return bundle, facts

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -153,3 +154,8 @@ def read_manifest(directory: Path) -> Manifest:
         raise EdgeqError(
             first["msg"], file=path, field=field, found=repr(first["input"])[:80], remedy="export the bundle again"
         ) from error
+
+
+def manifest_hash(directory: Path) -> str:
+    """SHA-256 of ``edgeq.json``, which holds those of all other files: the identity of a bundle."""
+    return hashlib.sha256((directory / MANIFEST_NAME).read_bytes()).hexdigest()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.bundle.manifest import MANIFEST_NAME
+from edgeq.bundle.manifest import MANIFEST_NAME, manifest_hash
 from edgeq.errors import EdgeqError
 from edgeq.evaluation.perplexity import Comparison, LanguageModel, Quality, compare, evaluate
 from edgeq.evaluation.similarity import Similarity, TextEncoder, evaluate_similarity, read_pairs
@@ -43,6 +43,7 @@ class LanguageReport:
     """Perplexity of a decoder with its conditions; windows lie side by side, their first tokens are not predicted."""
 
     bundle: str
+    model_sha256: str
     against: str | None
     scheme: str
     text: str
@@ -59,6 +60,7 @@ class SimilarityReport:
     """Similarity of an encoder with its conditions."""
 
     bundle: str
+    model_sha256: str
     against: str | None
     scheme: str
     pairs_file: str
@@ -99,6 +101,7 @@ def measure_language(
         quality, comparison = compare(model, reference, cut, progress)
     return LanguageReport(
         bundle=str(setup.bundle),
+        model_sha256=manifest_hash(setup.bundle),
         against=setup.against,
         scheme=model.bundle.manifest.scheme,
         text=str(text_file),
@@ -122,7 +125,8 @@ def measure_similarity(setup: Setup, pairs_file: Path) -> SimilarityReport:
     reference = _reference_encoder(setup, encoder) if setup.against is not None else None
     similarity = evaluate_similarity(encoder, pairs, reference)
     scheme = encoder.bundle.manifest.scheme
-    return SimilarityReport(str(setup.bundle), setup.against, scheme, str(pairs_file), similarity)
+    identity = manifest_hash(setup.bundle)
+    return SimilarityReport(str(setup.bundle), identity, setup.against, scheme, str(pairs_file), similarity)
 
 
 def _reference_decoder(setup: Setup, model: Model) -> tuple[LanguageModel, Tokenizer | None]:

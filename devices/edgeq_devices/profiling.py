@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures a bundle on a board: every test with every number of threads on every set of cores."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeq.errors import EdgeqError
+from edgeq.runtime.threads import check_threads, default_threads
+from edgeq_devices.facts import model_facts
+from edgeq_devices.job import Job, Model, Test, plan
+from edgeq_devices.results import Measurement, ModelFacts, Report
+from edgeq_devices.session import Session, holder, open_session
+
+IDLE_SECONDS = 2.0
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Attributes:
+        bundle: Directory of the bundle.
+        prompts: Lengths of prompts; of sentences for an encoder.
+        generates: Numbers of tokens to generate.
+        depths: Tokens in the context before.
+        threads: Numbers of threads; empty for one per physical core of the board.
+        cores: Clusters of the board, ``all``, or lists such as ``0-3``.
+        device: As ``--device`` names it.
+        repetitions: Timed repetitions of each test.
+        warmup: Run once untimed before.
+        power: Measure energy where there is a sensor.
+        cool_down: Seconds to wait before a flagged row is measured once more; ``None``: it is not.
+        library: Operators for the board's platform.
+        python: Interpreter on the board.
+    """
+
+    bundle: Path
+    prompts: tuple[int, ...] = (512,)
+    generates: tuple[int, ...] = (128,)
+    depths: tuple[int, ...] = (0,)
+    threads: tuple[int, ...] = ()
+    cores: tuple[str, ...] = ("all",)
+    device: str = "local"
+    repetitions: int = 5
+    warmup: bool = True
+    power: bool = True
+    cool_down: float | None = None
+    library: Path | None = None
+    python: str | None = None
+
+    def tests(self, facts: ModelFacts) -> list[Test]:
+        """The tests, each of which fits the model.
+
+        Raises:
+            EdgeqError: There is none, or one does not fit the model's context.
+        """
+        tests = plan(list(self.prompts), list(self.generates), list(self.depths), encoder=facts.kind == "encoder")
+        if not tests:
+            raise EdgeqError("nothing to measure", field="-p and -n", found="0", wanted="at least one length above 0")
+        for test in tests:
+            test.check_fits(facts.context or sys.maxsize)
+        return tests
+
+
+def profile(request: Request, progress: Progress, measured: Callable[[Report], None] = lambda report: None) -> Report:
+    """Carries out a request.
+
+    Args:
+        request: What to measure.
+        progress: Told the stage, how much of it is done, and of how much.
+        measured: Called with the report after each row: what is measured before a failure is not lost.
+
+    Raises:
+        EdgeqError: The bundle is damaged or does not fit, or the board cannot be reached or fails.
+    """
+    bundle, facts = model_facts(request.bundle)
+    tests = request.tests(facts)
+    for count in request.threads:
+        check_threads(count)
+    with open_session(request.device, request.python) as session:
+        model = session.prepare(bundle, request.library, progress)
+        report = Report(facts, request.device, session.kind, ())
+        for job in _jobs(request, session, model, tests):
+            row = _measure(session, job, progress)
+            if row.flags and request.cool_down is not None:
+                time.sleep(request.cool_down)
+                row = _measure(session, job, progress)
+            report = report.with_measurement(row)
+            measured(report)
+    return report
+
+
+def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -> Iterator[Job]:
+    idle_seconds = IDLE_SECONDS if request.power else 0.0
+    default = default_threads() if session.board.name == "local" else session.cores
+    for cores in request.cores:
+        processors = session.processors(cores)
+        for threads in request.threads or (len(processors) or default,):
+            for test in tests:
+                yield Job(
+                    model,
+                    test,
+                    threads,
+                    request.repetitions,
+                    request.warmup,
+                    processors=processors,
+                    holder=holder(),
+                    idle_seconds=idle_seconds,
+                )
+
+
+def _measure(session: Session, job: Job, progress: Progress) -> Measurement:
+    done = 0
+    progress(job.name, 0, job.repetitions)
+
+    def listen(event: dict[str, Any]) -> None:
+        nonlocal done
+        if event["event"] == "repetition":
+            done += 1
+            progress(job.name, done, job.repetitions)
+
+    return session.measure(job, listen)

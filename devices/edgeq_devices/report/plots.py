@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plots of a report. A flagged row is drawn hollow; it is in no line and no mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeq_devices.report.documents import Evaluation, Results, Row
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark: where, what it says, whether it is to be trusted."""
+
+    x: float
+    y: float
+    text: str
+    flagged: bool
+
+
+def figures(results: Results) -> Iterator[Figure]:
+    """Those plots that the results allow."""
+    quality = "perplexity"
+    candidates = (
+        ("Quality against size", "size (MiB)", quality, _by_bundle(results)),
+        ("Quality against generation speed", "tokens/s", quality, _by_device(results, lambda row: row.avg_ts)),
+        ("Quality against energy", "J per generated token", quality, _by_device(results, _token_joules)),
+        ("Generation speed against size", "size (MiB)", "tokens/s", _speed_by_size(results)),
+    )
+    for title, x, y, groups in candidates:
+        if groups:
+            yield _scatter(title, x, y, groups)
+    if bars := _throughput(results):
+        yield bars
+
+
+def _token_joules(row: Row) -> float | None:
+    return row.energy.token_joules if row.energy else None
+
+
+def _perplexity(evaluation: Evaluation | None) -> float | None:
+    return evaluation.quality.perplexity if evaluation and evaluation.quality else None
+
+
+def _generation(results: Results) -> Iterator[Row]:
+    """Rows that generate tokens from an empty context."""
+    return (row for row in results.rows if row.n_gen and not row.n_prompt and not row.n_depth)
+
+
+def _by_bundle(results: Results) -> dict[str, list[Point]]:
+    groups: dict[str, list[Point]] = {}
+    sizes = {row.model_sha256: row for row in results.rows}
+    for evaluation in results.evaluations:
+        row, perplexity = sizes.get(evaluation.model_sha256), _perplexity(evaluation)
+        if row and perplexity is not None:
+            point = Point(row.model_size / MIB, perplexity, row.model_filename, False)
+            groups.setdefault(evaluation.text or "", []).append(point)
+    return groups
+
+
+def _by_device(results: Results, measure: Callable[[Row], float | None]) -> dict[str, list[Point]]:
+    groups: dict[str, list[Point]] = {}
+    for row in _generation(results):
+        perplexity, x = _perplexity(results.evaluation_of(row.model_sha256)), measure(row)
+        if perplexity is not None and x is not None:
+            groups.setdefault(_where(row), []).append(Point(x, perplexity, row.model_filename, bool(row.flags)))
+    return groups
+
+
+def _speed_by_size(results: Results) -> dict[str, list[Point]]:
+    groups: dict[str, list[Point]] = {}
+    for row in _generation(results):
+        point = Point(row.model_size / MIB, row.avg_ts, row.model_filename, bool(row.flags))
+        groups.setdefault(_where(row), []).append(point)
+    return groups
+
+
+def _where(row: Row) -> str:
+    return f"{row.device}, {row.n_threads} thread{'s' if row.n_threads > 1 else ''}"
+
+
+def plain(text: str) -> str:
+    """A text as plotly shows it: its labels understand a few HTML tags, which results must not contain."""
+    return text.replace("<", "‹").replace(">", "›")
+
+
+def _scatter(title: str, x: str, y: str, groups: dict[str, list[Point]]) -> Figure:
+    from plotly import graph_objects
+
+    figure = graph_objects.Figure(layout={"title": {"text": title}, "template": "plotly_white", "height": 420})
+    for name, points in groups.items():
+        ordered = sorted(points, key=lambda point: point.x)
+        figure.add_scatter(
+            x=[point.x for point in ordered],
+            y=[point.y for point in ordered],
+            text=[plain(point.text) for point in ordered],
+            mode="markers+text",
+            textposition="top center",
+            marker={"symbol": ["circle-open" if point.flagged else "circle" for point in ordered], "size": 10},
+            name=plain(name),
+        )
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y)
+    return figure
+
+
+def _throughput(results: Results) -> Figure | None:
+    """Bars of every test that is not flagged, by bundle."""
+    from plotly import graph_objects
+
+    rows = [row for row in results.rows if not row.flags]
+    if not rows:
+        return None
+    layout = {"title": {"text": "Throughput"}, "template": "plotly_white", "barmode": "group", "height": 420}
+    figure = graph_objects.Figure(layout=layout)
+    for name in dict.fromkeys(row.model_filename for row in rows):
+        mine = [row for row in rows if row.model_filename == name]
+        figure.add_bar(
+            x=[plain(f"{row.test}, {_where(row)}") for row in mine],
+            y=[row.avg_ts for row in mine],
+            error_y={"type": "data", "array": [row.stddev_ts for row in mine]},
+            name=plain(name),
+        )
+    figure.update_yaxes(title_text=plain(rows[0].unit))
+    return figure

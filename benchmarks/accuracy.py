@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What quantization costs in quality: every method, scheme and model, and other tools beside it.
 
-    python benchmarks/accuracy.py run --data DIR --models stories260K --select 'w3.* gptq' --minutes 30
+    python benchmarks/accuracy.py run --data DIR --parts core --models stories260K --select 'w3.* gptq' --minutes 30
     python benchmarks/accuracy.py table --write docs/accuracy.md
 
 `run` quantizes, exports and evaluates through the exported bundle, one cell after the other, and adds a line of JSON
@@ -26,7 +26,7 @@ import torch
 from evidence.bench import Bench
 from evidence.cells import Cell
 from evidence.document import fill
-from evidence.grid import cells_of
+from evidence.grid import PARTS, cells_of
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER, load_subject
 from evidence.table import sections
@@ -43,7 +43,9 @@ def run(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 60 * options.minutes
     for name in options.models:
         done = results.keys()
-        waiting = [cell for cell in cells_of(name) if cell.key not in done and pattern.search(cell.label)]
+        waiting = [
+            cell for cell in cells_of(name, options.parts) if cell.key not in done and pattern.search(cell.label)
+        ]
         print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
         if waiting and not options.count:
             with tempfile.TemporaryDirectory() as directory:
@@ -96,6 +98,7 @@ def arguments() -> argparse.Namespace:
     measure.set_defaults(function=run)
     measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
     measure.add_argument("--models", type=lambda text: text.split(","), default=[*DECODERS, ENCODER])
+    measure.add_argument("--parts", type=lambda text: text.split(","), default=PARTS, help=", ".join(PARTS))
     measure.add_argument("--select", default="", help="regular expression that a cell's label must contain")
     measure.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
     measure.add_argument("--count", action="store_true", help="only say how many cells are left")

@@ -9,6 +9,15 @@ from evidence.cells import OWN
 from evidence.markdown import signed, table
 from evidence.summary import Row, best, rows_of
 
+# Why a type can be better at equal bits.
+REASONS = {
+    "IQ4": ": non-uniform levels, scales of 6 bits",
+    "IQ": ": lattice points of 4 or 8 weights at once, edgeq's formats hold one weight per code",
+    "Q4_K": ": scales and offsets of 6 bits",
+    "Q3_K": ": a scale of 6 bits for 16 weights",
+    "Q2_K": ": a scale and an offset of 4 bits for 16 weights",
+}
+
 __all__ = ["nonuniform_table", "other_tools_table", "rows_of"]
 
 
@@ -50,4 +59,8 @@ def _pair(row: Row, other: Row | None) -> list[str]:
 
 
 def _winner(row: Row, other: Row) -> str:
-    return row.cell.tool if row.loss < other.loss else OWN
+    if other.loss <= row.loss:
+        return OWN
+    reason = next((text for name, text in REASONS.items() if row.cell.scheme.startswith(name)), "")
+    within = " (within the error)" if row.loss + row.mean("standard_error") > other.loss else ""
+    return f"{row.cell.tool}{within}{reason}"

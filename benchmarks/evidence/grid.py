@@ -1,75 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cells are measured, in the order of their weight."""
+"""Which cells are measured, in parts of falling weight."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, get_args
 
 from evidence.cells import Cell
 from evidence.others import other_cells
 from evidence.ranks import rank_cells
-from evidence.subjects import ENCODER
+from evidence.subjects import DECODERS, ENCODER
 
+Part = Literal["core", "seeds", "tools", "full"]
+PARTS: tuple[Part, ...] = get_args(Part)
+Methods = Sequence[tuple[str, dict[str, Any]]]
 SEEDS = (0, 1, 2)
 BITS = (3, 2, 4)
-GROUPS = ("", "g64", "g128", "g32")
-# The quick ones first: a search over ranges and α repeats the work for each candidate.
-UNIFORM: tuple[tuple[str, dict[str, Any]], ...] = (
+CORE_GROUPS, GROUPS = ("", "g64"), ("", "g64", "g128", "g32")
+FULL = DECODERS[:2]  # the models that get the whole grid
+
+# Ranges and, with MagR, α are searched on calibration for all of these alike.
+SEARCHED: Methods = (
     ("rtn", {"rtn.beta": "auto"}),
-    ("gptq", {}),
     ("gptq", {"gptq.beta": "auto"}),
-    ("gptq", {"gptq.act_order": True}),
-    ("awq+rtn", {}),
     ("magr+rtn", {"rtn.beta": "auto"}),
     ("magr+gptq", {"gptq.beta": "auto"}),
-    ("gptq+lorc", {}),
+)
+DESCENT: Methods = (("gptq+cd", {"gptq.beta": "auto"}), ("magr+gptq+cd", {"gptq.beta": "auto"}))
+OTHERS: Methods = (
+    ("gptq", {}),
+    ("gptq", {"gptq.act_order": True}),
+    ("awq+rtn", {}),
+    ("awq+gptq", {}),
     ("lwc", {}),
+    ("gptq+lorc", {}),
+    ("magr+gptq", {"gptq.beta": "auto", "magr.alpha": 1e-3}),
 )
-DESCENT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("gptq+cd", {"gptq.beta": "auto"}),
-    ("magr+gptq+cd", {"gptq.beta": "auto"}),
-)
-NONUNIFORM = {"bcq": ("bcq", "gptq"), "codebook": ("codebook", "gptq", "outliers+codebook")}
+NONUNIFORM = {"bcq": ("gptq", "bcq"), "codebook": ("gptq", "codebook", "outliers+codebook")}
 
 
-def cells_of(model: str) -> list[Cell]:
-    """All cells of a model: the first calibration sample of everything before the others."""
-    cells = list(_data_free(model))
-    for seed in SEEDS:
-        cells += _calibrated(model, seed)
-        if model != ENCODER:
-            cells += other_cells(model, seed, first=seed == SEEDS[0])
-            cells += rank_cells(model) if seed == SEEDS[0] else []
-    return cells
+def cells_of(model: str, parts: Iterable[str] = PARTS) -> list[Cell]:
+    """The cells of a model.
+
+    Args:
+        model: Its name.
+        parts: ``core``: the methods between which the targets decide, on one calibration sample, and the ranks;
+            ``seeds``: the same on two more; ``tools``: other tools; ``full``: everything else on one sample.
+    """
+    makers = {"core": _core, "seeds": _seeds, "tools": _tools, "full": _full}
+    cells = [cell for part in parts for cell in makers[part](model)]
+    return list(dict.fromkeys(cells))
 
 
-def _schemes(suffix: str) -> Iterator[str]:
-    for group in GROUPS:
+def _core(model: str) -> Iterator[Cell]:
+    yield from rank_cells(model) if model != ENCODER else ()
+    for group in CORE_GROUPS:
         for bits in BITS:
-            yield f"w{bits}a32{group}-{suffix}"
+            yield _cell(model, f"w{bits}a32{group}-asym", "rtn", {"rtn.clip": "minmax"})
+            yield _cell(model, f"w{bits}a32{group}-asym", "rtn", {"rtn.clip": "l3"})
+            yield from _searched(model, bits, group, SEEDS[0])
 
 
-def _data_free(model: str) -> Iterator[Cell]:
-    for scheme in _schemes("asym"):
-        for clip in ("minmax", "mse", "l3"):
-            yield _cell(model, scheme, "rtn", {"rtn.clip": clip})
+def _seeds(model: str) -> Iterator[Cell]:
+    for seed in SEEDS[1:]:
+        for group in CORE_GROUPS:
+            for bits in BITS:
+                yield from _searched(model, bits, group, seed)
+
+
+def _tools(model: str) -> Iterator[Cell]:
+    for seed in SEEDS if model != ENCODER else ():
+        yield from other_cells(model, seed, first=seed == SEEDS[0])
+
+
+def _full(model: str) -> Iterator[Cell]:
+    for group in GROUPS if model in FULL else CORE_GROUPS:
+        for bits in BITS:
+            uniform = f"w{bits}a32{group}-asym"
+            yield from (_cell(model, uniform, "rtn", {"rtn.clip": clip}) for clip in ("minmax", "mse", "l3"))
+            yield from _searched(model, bits, group, SEEDS[0])
+            yield from (_cell(model, uniform, method, options, SEEDS[0]) for method, options in OTHERS)
+            # The default scheme of that many bits: symmetric, and with the operators' int8 activations.
+            yield _cell(model, f"w{bits}{group}", "rtn")
+            yield _cell(model, f"w{bits}{group}", "gptq", {}, SEEDS[0])
+            yield _cell(model, f"w{bits}{group}-asym", "gptq", {}, SEEDS[0])
+            for name, methods in NONUNIFORM.items():
+                scheme = f"w{bits}a32{group}-{name}"
+                yield _cell(model, scheme, name)
+                yield from (_cell(model, scheme, method, {}, SEEDS[0]) for method in methods)
+
+
+def _searched(model: str, bits: int, group: str, seed: int) -> Iterator[Cell]:
+    for method, options in (*SEARCHED, *(DESCENT if bits == 2 else ())):
+        yield _cell(model, f"w{bits}a32{group}-asym", method, options, seed)
     for name in NONUNIFORM:
-        for scheme in _schemes(name):
-            yield _cell(model, scheme, name)
-
-
-def _calibrated(model: str, seed: int) -> Iterator[Cell]:
-    for scheme in _schemes("asym"):
-        for method, options in (*UNIFORM, *(DESCENT if scheme.startswith("w2") else ())):
-            yield _cell(model, scheme, method, options, seed)
-    for name, methods in NONUNIFORM.items():
-        for scheme in _schemes(name):
-            for method in methods:
-                yield _cell(model, scheme, method, {}, seed)
-    # What the operators' int8 activations cost beside float32 ones, which all other cells have.
-    for scheme in ("w4g64-asym", "w3g64-asym", "w2g64-asym"):
-        yield _cell(model, scheme, "gptq", {}, seed)
+        if bits < 4:
+            yield _cell(model, f"w{bits}a32{group}-{name}", "gptq", {}, seed)
 
 
 def _cell(model: str, scheme: str, method: str, options: dict[str, Any] | None = None, seed: int | None = None) -> Cell:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from evidence.cells import OWN
 from evidence.comparison import nonuniform_table, other_tools_table
 from evidence.markdown import NOTHING, signed, table, with_spread
+from evidence.published import lut_gemm_table, magr_table
 from evidence.ranks import constructed_table, rank_table
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
@@ -28,6 +29,8 @@ def sections(results: Results) -> dict[str, str]:
         "targets": target_table(rows),
         "nonuniform": nonuniform_table(rows),
         "tools": other_tools_table(rows),
+        "magr": magr_table(rows),
+        "lut-gemm": lut_gemm_table(rows),
         "ranks": rank_table(records),
         "constructed": constructed_table(records),
     }

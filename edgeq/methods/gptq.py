@@ -7,7 +7,7 @@ Source: GPTQ (arXiv 2210.17323), algorithm 1. The levels come from any grid, so 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
 from edgeq.formats.layout import group_count
-from edgeq.methods.grids import Grid, assemble, fit_grid
+from edgeq.methods.grids import Grid, GridOptions, assemble, fit_grid
 from edgeq.methods.options import SolverOptions
 from edgeq.methods.rows import map_rows
 
@@ -34,12 +34,15 @@ class Options(SolverOptions):
     """Options of GPTQ.
 
     Attributes:
+        grid: How the levels of a group are fitted; by default to the least squared error, each column weighted with
+            what its errors cost in the sweep.
         damping: Added to the diagonal of XᵀX, as a fraction of its mean.
         block_size: Columns after which the errors are carried over to all columns that follow.
         act_order: Take the columns by falling importance; groups then keep the grids of the uncompensated weights.
         static_groups: Fit the grids of all groups before the first column is rounded.
     """
 
+    grid: GridOptions = field(default_factory=lambda: GridOptions("mse"))
     damping: float = 0.01
     block_size: int = 128
     act_order: bool = False

@@ -39,7 +39,25 @@ def test_dry_run_prints_a_table(edgeq: Edgeq, books_6m: Path) -> None:
 
 
 def test_recipes_round_trip(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> None:
-    arguments = ("--scheme", "w3g64-bcq", "--skip", "layers.0.*", "--clip", "minmax")
+    text = books_6m.parent / "evaluation.txt"
+    arguments = (
+        "--scheme",
+        "w3g64-bcq",
+        "--skip",
+        "layers.0.*",
+        "--clip",
+        "minmax",
+        "--method",
+        "awq+gptq",
+        "--method-option",
+        "gptq.damping=0.02",
+        "--calibration",
+        text,
+        "--samples",
+        4,
+        "--seed",
+        3,
+    )
     first = edgeq("export", books_6m, *arguments, "--save-recipe", tmp_path / "r.toml", "--dry-run", "--json")
     again = edgeq("export", "--recipe", tmp_path / "r.toml", "--dry-run", "--json")
     assert again.code == 0
@@ -54,6 +72,13 @@ BAD_ARGUMENTS = [
     (("--layer", "lm_head"), "--layer: malformed override, found 'lm_head', wanted PATTERN=SCHEME"),
     (("--layer", "nonsense=w8"), "pattern matches no layer, found 'nonsense'"),
     (("--clip", "median"), "clip: Input should be 'minmax', 'mse' or 'l3'"),
+    (("--method", "gpt"), "--method: unknown method, found 'gpt'"),
+    (("--method", "gptq"), "--method: method needs calibration, found gptq; add --calibration FILE"),
+    (("--method", "gptq", "--calibration", "/none.txt"), "/none.txt: cannot read text"),
+    (("--method", "gptq", "--method-option", "gptq.order"), "--method-option: malformed option, found 'gptq.order'"),
+    (("--method-option", "rtn.order=1"), "--method-option: unknown option, found rtn.order, wanted clip or beta"),
+    (("--magr-alpha", "auto"), "--method-option: option of no method, found 'magr.alpha'"),
+    (("--memory", "much"), "--memory: not a size, found 'much', wanted a number of bytes, such as 4GB"),
     (("--recipe", "/nowhere.toml"), "/nowhere.toml: cannot read the recipe"),
     (("--scheme", "w3g64", "--portable"), "w3g64"),
 ]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
 SECONDS_PER_WEIGHT = 15e-9
+# A calibrated run multiplies: each block's inputs by its weights about three times, and the inputs by themselves.
+FLOPS = 1e11
+FORWARDS = 3
 SECONDS_PER_LAYER = 0.5
 LIBRARY_BYTES = 600_000_000
 
@@ -154,12 +157,29 @@ def estimate(recipe: Recipe) -> Estimate:
     records = _plan_layers(recipe)
     weights = [record.rows * record.columns for record in records]
     data = sum(record.size for record in records)
-    return Estimate(
-        layers=records,
-        data_bytes=data,
-        memory_bytes=LIBRARY_BYTES + data + 8 * max(weights, default=0),
-        seconds=SECONDS_PER_WEIGHT * sum(weights) + SECONDS_PER_LAYER * len(records),
-    )
+    memory, seconds = LIBRARY_BYTES + data + 8 * max(weights, default=0), SECONDS_PER_WEIGHT * sum(weights)
+    if recipe.calibration is not None:
+        memory, seconds = memory + _calibration_bytes(recipe, records), seconds + _calibration_seconds(recipe, records)
+    return Estimate(records, data, memory, seconds + SECONDS_PER_LAYER * len(records))
+
+
+def _calibration_bytes(recipe: Recipe, records: list[LayerRecord]) -> int:
+    """Activations between blocks, and four float64 matrices of the widest inputs for statistics and factors."""
+    from edgeq.quantization.blockwise import DEFAULT_MEMORY
+
+    widest, width = max(record.columns for record in records), min(record.columns for record in records)
+    return min(4 * _tokens(recipe) * width, DEFAULT_MEMORY) + 4 * 8 * widest**2
+
+
+def _calibration_seconds(recipe: Recipe, records: list[LayerRecord]) -> float:
+    products = sum(FORWARDS * record.rows * record.columns + record.columns**2 / 2 for record in records)
+    return 2 * _tokens(recipe) * products / FLOPS
+
+
+def _tokens(recipe: Recipe) -> int:
+    from edgeq.calibration.data import DEFAULT_LENGTH
+
+    return recipe.samples * (recipe.length or DEFAULT_LENGTH)
 
 
 def _check_calibrated(recipe: Recipe, plan: Plan) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,15 @@ def progress_bars() -> Iterator[Report]:
     finally:
         if tasks:  # stopping bars that never started would print an empty line
             bars.stop()
+
+
+def show_log() -> None:
+    """Prints what edgeq logs to stderr, above the bars."""
+    from rich.logging import RichHandler
+
+    logger = logging.getLogger("edgeq")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(RichHandler(console=stderr, show_time=False, show_path=False, show_level=False))
 
 
 def human_bytes(size: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.table import Table
 from typer import Argument, Option
 
-from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, stdout
+from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, show_log, stdout
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -110,12 +110,17 @@ def command(
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Show the plan and what it would take; write nothing.")] = False,
     force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
+    verbose: Annotated[
+        bool, Option("--verbose", "-v", help="Print the time and the output error of each calibrated layer.")
+    ] = False,
     as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Quantize a model and write an ONNX bundle."""
     from edgeq import recipe as recipes
     from edgeq.presets import apply_preset
 
+    if verbose:
+        show_log()
     plan = recipes.build_recipe(
         recipe,
         model=model,

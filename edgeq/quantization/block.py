@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from edgeq.calibration.blocks import BlockRunner
@@ -107,9 +108,21 @@ class BlockQuantizer:
         if statistics is not None:
             statistics = replace(statistics, fisher=self.sensitivities(target))
         packed = pack_layer(target, weight, self.formats[layer], pipeline, statistics)
-        set_matrix(linear, target, packed.dense())
-        logger.info("%s: %s, %.1f s", target.name, pipeline, time.perf_counter() - start)
+        matrix = packed.dense()
+        seconds = time.perf_counter() - start
+        if statistics is not None and logger.isEnabledFor(logging.INFO):
+            error = _relative_error(weight, matrix, statistics.gram)
+            logger.info("%s: %s, %.1f s, error of the outputs %.2f %%", target.name, pipeline, seconds, 100 * error)
+        set_matrix(linear, target, matrix)
         return packed
+
+
+def _relative_error(weight: Tensor, quantized: Tensor, gram: Tensor) -> float:
+    """‖X (Ŵ − W)ᵀ‖ / ‖X Wᵀ‖ over the calibration tokens."""
+    gram = gram.float()
+    difference = quantized - weight.float()
+    changed, whole = (((matrix @ gram) * matrix).sum(dtype=torch.float64) for matrix in (difference, weight.float()))
+    return float((changed / whole).clamp(min=0).sqrt())
 
 
 def set_matrix(linear: nn.Module, target: Target, matrix: Tensor) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent.monitor import Extremes
@@ -18,6 +18,7 @@ from edgeq_devices.power.source import Description
 from edgeq_devices.power.window import Window
 from edgeq_devices.throttle import Throttling
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
@@ -99,6 +100,21 @@ class Idle(_Event):
     window: Window
 
 
+class Series(_Event):
+    """The machine over time, sampled while the repetitions ran; lists of equal length."""
+
+    time_ns: list[Count]
+    temperature: list[Finite | None]
+    clock: list[Count | None]
+    watts: list[NonNegative | None]
+
+    @model_validator(mode="after")
+    def _check(self) -> Series:
+        if len({len(self.time_ns), len(self.temperature), len(self.clock), len(self.watts)}) != 1:
+            raise ValueError("lists of different lengths")
+        return self
+
+
 class State(_Event):
     """The machine before or after; after, also what was seen in between."""
 
@@ -107,6 +123,7 @@ class State(_Event):
     state: Conditions
     throttling: Throttling
     extremes: Extremes | None = None
+    series: Series | None = None
 
 
 Event = Annotated[Loaded | Repetition | Done | Power | Idle | State, Field(discriminator="event")]

@@ -134,6 +134,8 @@ class Job:
         processors: Processors to run on; empty for all.
         holder: Who measures, for others who want to at the same time.
         idle_seconds: Time that the idle machine's power is measured for, before and after; 0 where power is not.
+        sustain_seconds: Repeat for at least this long, however many repetitions that takes.
+        python: Interpreter that runs the model; ``None`` for the one that the agent runs in.
     """
 
     model: Model
@@ -145,6 +147,8 @@ class Job:
     processors: tuple[int, ...] = ()
     holder: str = "edgeq"
     idle_seconds: float = 0.0
+    sustain_seconds: float = 0.0
+    python: str | None = None
 
     @property
     def bundle(self) -> str:

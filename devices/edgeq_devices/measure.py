@@ -102,8 +102,10 @@ def warm_up(model: Model, test: Test, tokens: Tokens) -> None:
         model.advance(tokens[depth_and_prompt.size :][:1])
 
 
-def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: int) -> Iterator[Timing]:
-    """Yields the timing of each repetition.
+def measure(
+    model: Model, test: Test, repetitions: int, *, warmup: bool, seed: int, seconds: float = 0.0
+) -> Iterator[Timing]:
+    """Yields the timing of each repetition; there are more than asked for until ``seconds`` have passed.
 
     Raises:
         EdgeqError: The test does not fit the model's context.
@@ -112,5 +114,8 @@ def measure(model: Model, test: Test, repetitions: int, *, warmup: bool, seed: i
     tokens = random_tokens(test, model.vocabulary, seed)
     if warmup:
         warm_up(model, test, tokens)
+    end = time.monotonic() + seconds
     for _ in range(repetitions):
+        yield repetition(model, test, tokens)
+    while time.monotonic() < end:
         yield repetition(model, test, tokens)

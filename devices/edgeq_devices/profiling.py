@@ -36,6 +36,7 @@ class Request:
         repetitions: Timed repetitions of each test.
         warmup: Run once untimed before.
         power: Measure energy where there is a sensor.
+        sustain_seconds: Repeat each test for at least this long.
         cool_down: Seconds to wait before a flagged row is measured once more; ``None``: it is not.
         library: Operators for the board's platform.
         python: Interpreter on the board.
@@ -51,6 +52,7 @@ class Request:
     repetitions: int = 5
     warmup: bool = True
     power: bool = True
+    sustain_seconds: float = 0.0
     cool_down: float | None = None
     library: Path | None = None
     python: str | None = None
@@ -113,6 +115,8 @@ def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -
                     processors=processors,
                     holder=holder(),
                     idle_seconds=idle_seconds,
+                    sustain_seconds=request.sustain_seconds,
+                    python=request.python,
                 )
 
 

@@ -122,6 +122,21 @@ class Measurement:
         return find_flags(self.before, self.after, self.done, self.repetitions, self.idle)
 
 
+def _sustained(measured: Measurement) -> dict[str, Any]:
+    """Rates and the machine's state over the seconds of a sustained run."""
+    start = measured.repetitions[0].timing.start_ns
+    ends = [repetition.timing.end_ns for repetition in measured.repetitions]
+    series = measured.after.series
+    return {
+        "seconds": [(end - start) / 1e9 for end in ends],
+        "ts": rates(measured.samples_ns, measured.job.test.work),
+        "machine_seconds": [(time - start) / 1e9 for time in series.time_ns] if series else [],
+        "temperature": series.temperature if series else [],
+        "clock": series.clock if series else [],
+        "watts": series.watts if series else [],
+    }
+
+
 def _all(kind: type[Kind], events: Sequence[object]) -> tuple[Kind, ...]:
     return tuple(event for event in events if isinstance(event, kind))
 
@@ -207,6 +222,7 @@ class Report:
             "seed": job.seed,
             "conditions": {"before": asdict(state), "after": asdict(measured.after.state)},
             "extremes": asdict(measured.after.extremes) if measured.after.extremes else None,
+            "sustained": _sustained(measured) if job.sustain_seconds else None,
             "samples_ns": list(measured.samples_ns),
             "samples_ts": rates(measured.samples_ns, test.work),
         }

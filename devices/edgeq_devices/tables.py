@@ -15,7 +15,7 @@ from edgeq_devices.results import Measurement, Report
 
 MIB = 1024**2
 _TEXT_COLUMNS = ("model", "scheme")
-_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "energy", "cpu_mask")
+_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "sustained", "energy", "cpu_mask")
 
 
 def aligned_table(

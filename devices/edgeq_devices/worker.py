@@ -44,7 +44,8 @@ def run(job: Job, load: Load, emit: Emit) -> None:
     loaded = {"load_ns": load_ns, "before": asdict(before), "after": asdict(read_memory())}
     emit({"event": "loaded", **loaded, "instruction_set": model.instruction_set})
     earlier, start = read_cpu_time(), time.perf_counter_ns()
-    for timing in measure(model, job.test, job.repetitions, warmup=job.warmup, seed=job.seed):
+    timings = measure(model, job.test, job.repetitions, warmup=job.warmup, seed=job.seed, seconds=job.sustain_seconds)
+    for timing in timings:
         emit({"event": "repetition", "timing": asdict(timing)})
     seconds, later = (time.perf_counter_ns() - start) / 1e9, read_cpu_time()
     others = (later - earlier).others / seconds if later and earlier else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from edgeq.cli.console import progress_bars
-from edgeq.cli.ranges import parse_numbers
+from edgeq.cli.ranges import parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def command(
     ] = None,
     python: Annotated[str | None, Option("--python", help="Interpreter on the board.", show_default=False)] = None,
     power: Annotated[bool, Option("--power/--no-power", help="Measure energy where there is a sensor.")] = True,
+    sustain: Annotated[
+        str | None, Option("--sustain", help="Repeat each test for this long: 90s, 10m.", show_default=False)
+    ] = None,
     cool_down: Annotated[
         float | None,
         Option("--cool-down", help="Seconds to wait before a flagged row is measured once more.", show_default=False),
@@ -66,6 +69,7 @@ def command(
         repetitions,
         not no_warmup,
         power,
+        parse_duration(sustain, "--sustain") if sustain else 0.0,
         cool_down,
         library,
         python,

@@ -9,6 +9,8 @@ from edgeq.errors import EdgeqError
 
 _ITEM = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)((?P<sign>[+*])(?P<step>\d+))?)?")
 _MAX_ITEMS = 1000
+_DURATION = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>s|m|h)")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_numbers(text: str, option: str) -> list[int]:
@@ -35,3 +37,15 @@ def _expand(item: str, option: str) -> list[int]:
         if current <= last:
             numbers.append(current)
     return numbers
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Seconds of ``90s``, ``10m`` or ``1.5h``.
+
+    Raises:
+        EdgeqError: It is none of these.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise EdgeqError("not a duration", field=option, found=repr(text), wanted="such as 90s, 10m or 1h")
+    return float(match["count"]) * _SECONDS[match["unit"]]

@@ -77,3 +77,13 @@ def test_a_graph_cannot_be_profiled(edgeq, tmp_path):
     outcome = edgeq("profile", tmp_path)
     assert outcome.code == 2
     assert "kind: cannot be profiled, found graph, wanted decoder or encoder" in outcome.err
+
+
+def test_a_sustained_run_is_recorded_over_time(edgeq, tiny_decoder):
+    arguments = ("-p", "0", "-n", "4", "-r", "1", "-t", "1", "--sustain", "0.6s", "--format", "json")
+    (row,) = json.loads(edgeq("profile", tiny_decoder.directory, *arguments).out)["results"]
+    sustained = row["sustained"]
+    assert len(row["samples_ns"]) == len(sustained["ts"]) > 2
+    assert 0.5 < sustained["seconds"][-1] < 30
+    assert sustained["seconds"] == sorted(sustained["seconds"])
+    assert len(sustained["machine_seconds"]) == len(sustained["temperature"]) >= 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from edgeq.cli.ranges import parse_numbers
+from edgeq.cli.ranges import parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
 
@@ -32,3 +32,14 @@ def test_anything_else_is_refused_with_the_option(text):
 def test_ranges_end(text):
     with pytest.raises(EdgeqError, match="endless range"):
         parse_numbers(text, "-p")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
+def test_durations(text, seconds):
+    assert parse_duration(text, "--sustain") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-1s", "1d", "1m30s"])
+def test_other_durations_are_refused(text):
+    with pytest.raises(EdgeqError, match=r"^--sustain: not a duration"):
+        parse_duration(text, "--sustain")

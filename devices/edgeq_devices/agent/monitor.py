@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from edgeq_devices.conditions import read_frequencies, read_temperatures
 from edgeq_devices.cpu import ROOT
 
 INTERVAL = 0.25
+MOST_SAMPLES = 2000
 TRIP_MARGIN = 5.0  # degrees below a trip point at which a run is no longer trusted
 
 
@@ -34,15 +36,31 @@ class Extremes:
     pages_swapped_in: int | None = None
 
 
+@dataclass
+class Series:
+    """What was seen over time.
+
+    Attributes:
+        time_ns: Of each sample, on the machine's monotonic clock.
+        temperature: Of the hottest zone, in degrees Celsius; ``None`` where no zone is readable.
+        clock: Lowest of all frequency domains, in kHz; ``None`` where the kernel does not tell.
+    """
+
+    time_ns: list[int] = field(default_factory=list)
+    temperature: list[float | None] = field(default_factory=list)
+    clock: list[int | None] = field(default_factory=list)
+
+
 class Monitor:
     """Samples from a thread between `start` and `stop`.
 
     Attributes:
         extremes: What was seen.
+        series: The same over time.
     """
 
     def __init__(self, root: Path = ROOT, interval: float = INTERVAL) -> None:
-        self.extremes = Extremes()
+        self.extremes, self.series = Extremes(), Series()
         self._root, self._interval = root, interval
         self._trips = read_trip_points(root)
         self._stop = threading.Event()
@@ -79,12 +97,16 @@ class Monitor:
 
     def _sample(self) -> None:
         seen = self.extremes
-        for zone, degrees in read_temperatures(self._root).items():
+        temperatures, domains = read_temperatures(self._root), read_frequencies(self._root)
+        self.series.time_ns.append(time.monotonic_ns())
+        self.series.temperature.append(max(temperatures.values(), default=None))
+        self.series.clock.append(min((domain.current for domain in domains if domain.current), default=None))
+        for zone, degrees in temperatures.items():
             seen.temperatures[zone] = max(seen.temperatures.get(zone, degrees), degrees)
             if zone in self._trips:
                 margin = self._trips[zone] - TRIP_MARGIN - degrees
                 seen.margins[zone] = min(seen.margins.get(zone, margin), margin)
-        for domain in read_frequencies(self._root):
+        for domain in domains:
             clock, name = domain.current, domain.policy
             if clock is not None and clock > seen.fastest.get(name, 0):
                 seen.fastest[name] = seen.slowest[name] = clock

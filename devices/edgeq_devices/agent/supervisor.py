@@ -8,6 +8,7 @@ the worker's own (:mod:`edgeq_devices.worker`), its repetitions with the energy 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edgeq_devices.agent.lock import hold
-from edgeq_devices.agent.monitor import Monitor
+from edgeq_devices.agent.monitor import INTERVAL, MOST_SAMPLES, Monitor
 from edgeq_devices.agent.watchdog import watch
 from edgeq_devices.conditions import read_conditions
 from edgeq_devices.job import Job
@@ -43,16 +44,17 @@ def supervise(root: Path, stdin: BinaryIO, emit: Emit) -> None:
     """
     job = Job.from_json(_read_line(stdin))
     with hold(root / "lock", job.holder), ExitStack() as stack:
-        worker = _start_worker(root, stack)
+        worker = _start_worker(root, job, stack)
         watch(stdin, lambda reason: _abandon(worker, reason))
         emit(_conditions("before"))
         meter = _open_meter(job, emit, stack)
         _measure_idle(job, meter, emit)
-        monitor = Monitor()
+        monitor = Monitor(interval=max(INTERVAL, job.sustain_seconds / MOST_SAMPLES))
         for event in _run(worker, job, monitor):
             emit(_with_energy(event, meter))
         _measure_idle(job, meter, emit)
-        emit({**_conditions("after"), "extremes": asdict(monitor.extremes)})
+        series = {**asdict(monitor.series), "watts": _watts(meter, monitor.series.time_ns)}
+        emit({**_conditions("after"), "extremes": asdict(monitor.extremes), "series": series})
 
 
 def _read_line(stream: BinaryIO) -> str:
@@ -63,9 +65,9 @@ def _read_line(stream: BinaryIO) -> str:
     return line.decode()
 
 
-def _start_worker(root: Path, stack: ExitStack) -> subprocess.Popen[str]:
+def _start_worker(root: Path, job: Job, stack: ExitStack) -> subprocess.Popen[str]:
     # Its stderr is the agent's own: the host shows the last line of it when something goes wrong.
-    command = [sys.executable, sys.argv[0], "work", str(root)]
+    command = [job.python or sys.executable, sys.argv[0], "work", str(root)]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     stack.callback(_end, worker)
     return worker
@@ -137,6 +139,16 @@ def _with_energy(event: dict[str, Any], meter: Meter | None) -> dict[str, Any]:
     start, prompt_end = meter.at(timing["start_ns"]), meter.at(timing["prompt_end_ns"])
     end = meter.at(timing["token_ends_ns"][-1]) if timing["token_ends_ns"] else prompt_end
     return {**event, "energy": {"prompt": asdict(prompt_end - start), "generate": asdict(end - prompt_end)}}
+
+
+def _watts(meter: Meter | None, times: list[int]) -> list[float | None]:
+    """Mean power up to each time since the one before."""
+    if meter is None or not times:
+        return [None] * len(times)
+    readings = [meter.at(time_ns) for time_ns in times]
+    windows = [later - earlier for earlier, later in itertools.pairwise(readings)]
+    totals = [(window.total(meter.description), window.seconds) for window in windows]
+    return [None, *(None if joules is None or not seconds else joules / seconds for joules, seconds in totals)]
 
 
 def _conditions(when: str) -> dict[str, Any]:

@@ -36,6 +36,17 @@ class EnergyView(_View):
     token_net_joules: Finite | None = None
 
 
+class SustainedView(_View):
+    """A sustained run: rates at the ends of repetitions, and the machine at times of its own."""
+
+    seconds: list[Finite]
+    ts: list[Finite]
+    machine_seconds: list[Finite]
+    temperature: list[Finite | None]
+    clock: list[Finite | None]
+    watts: list[Finite | None]
+
+
 class Row(_View):
     """One measured test; names as in llama-bench."""
 
@@ -67,6 +78,7 @@ class Row(_View):
     peak_anonymous: Finite
     peak_file_backed: Finite
     energy: EnergyView | None = None
+    sustained: SustainedView | None = None
     energy_missing: Text | None = None
     flags: list[Text]
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeq_devices.report.documents import Evaluation, Results, Row
+from edgeq_devices.report.documents import Evaluation, Results, Row, SustainedView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -39,6 +40,9 @@ def figures(results: Results) -> Iterator[Figure]:
             yield _scatter(title, x, y, groups)
     if bars := _throughput(results):
         yield bars
+    for row in results.rows:
+        if row.sustained:
+            yield _sustained(row, row.sustained)
 
 
 def _token_joules(row: Row) -> float | None:
@@ -108,6 +112,29 @@ def _scatter(title: str, x: str, y: str, groups: dict[str, list[Point]]) -> Figu
         )
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
+    return figure
+
+
+def _sustained(row: Row, run: SustainedView) -> Figure:
+    """Rate over time, with the machine's temperature, clock and power where they are known, each scaled to its mean."""
+    from plotly import graph_objects
+
+    title = f"{row.model_filename}, {row.test}, {_where(row)}: sustained"
+    figure = graph_objects.Figure(layout={"title": {"text": plain(title)}, "template": "plotly_white", "height": 420})
+    curves: dict[str, tuple[list[float], Sequence[float | None]]] = {
+        row.unit: (run.seconds, run.ts),
+        "temperature (°C)": (run.machine_seconds, run.temperature),
+        "clock (kHz)": (run.machine_seconds, run.clock),
+        "power (W)": (run.machine_seconds, run.watts),
+    }
+    for name, (seconds, values) in curves.items():
+        known = [value for value in values if value is not None]
+        mean = statistics.fmean(known) if known else 0.0
+        if mean:
+            relative = [None if value is None else value / mean for value in values]
+            figure.add_scatter(x=seconds, y=relative, text=values, mode="lines", name=plain(f"{name}, mean {mean:.4g}"))
+    figure.update_xaxes(title_text="seconds")
+    figure.update_yaxes(title_text="relative to its mean")
     return figure
 
 

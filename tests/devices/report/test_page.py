@@ -104,6 +104,24 @@ def test_flagged_rows_are_hollow_and_in_no_bar(tmp_path: Path) -> None:
     assert plots["Generation speed against size"].data[0].marker.symbol == ("circle-open",)
 
 
+def test_a_sustained_run_is_drawn_over_time(tmp_path: Path) -> None:
+    run = {
+        "seconds": [1.0, 2.0],
+        "ts": [12.0, 11.0],
+        "machine_seconds": [0.5, 1.0],
+        "temperature": [50.0, 60.0],
+        "clock": [None, None],
+        "watts": [5.0, None],
+    }
+    *_, plot = figures(results(tmp_path, row(sustained=run)))
+    assert plot.layout.title.text == "tiny-w4, tg128, local, 4 threads: sustained"
+    assert [curve.name for curve in plot.data] == [
+        "tokens/s, mean 11.5",
+        "temperature (°C), mean 55",
+        "power (W), mean 5",
+    ]
+
+
 def test_llama_bench_rows_leave_flagged_ones_out(tmp_path: Path) -> None:
     (found,) = llama_bench_rows(results(tmp_path, row(), row(flags=["hot"])))
     assert found["avg_ts"] == 12.0

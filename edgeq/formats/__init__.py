@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from edgeq.formats.bcq import BcqFormat, BcqTensor
 from edgeq.formats.codebook import CodebookFormat, CodebookTensor
+from edgeq.formats.dint import DintFormat, DintTensor
 from edgeq.formats.uniform import UniformFormat, UniformTensor
 
-Format = UniformFormat | BcqFormat | CodebookFormat
-QuantizedTensor = UniformTensor | BcqTensor | CodebookTensor
+Format = UniformFormat | BcqFormat | CodebookFormat | DintFormat
+QuantizedTensor = UniformTensor | BcqTensor | CodebookTensor | DintTensor
 
-FORMATS: dict[str, type[UniformFormat] | type[BcqFormat] | type[CodebookFormat]] = {
-    cls.name: cls for cls in (UniformFormat, BcqFormat, CodebookFormat)
+FORMATS: dict[str, type[UniformFormat] | type[BcqFormat] | type[CodebookFormat] | type[DintFormat]] = {
+    cls.name: cls for cls in (UniformFormat, BcqFormat, CodebookFormat, DintFormat)
 }
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "BcqTensor",
     "CodebookFormat",
     "CodebookTensor",
+    "DintFormat",
+    "DintTensor",
     "Format",
     "QuantizedTensor",
     "UniformFormat",

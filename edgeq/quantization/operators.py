@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import BcqFormat, CodebookFormat, Format, UniformFormat
+from edgeq.formats import BcqFormat, CodebookFormat, DintFormat, Format, UniformFormat
 
 DOMAIN = "com.edgeq"
 VERSION = 1
@@ -22,7 +22,7 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
     """
     common: Attributes = {"K": columns, "N": rows, "bits": fmt.bits, "group_size": fmt.group_size}
     match fmt, activation_bits:
-        case UniformFormat(), (None | 8 | 32):
+        case (UniformFormat() | DintFormat()), (None | 8 | 32):
             return "DintGemm", common | {
                 "format": fmt.name,
                 "has_zero_point": int(not fmt.symmetric),
@@ -43,7 +43,7 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
 
 def gather_operator(fmt: Format, rows: int, columns: int) -> tuple[str, Attributes]:
     """Operator type and attributes of an embedding ``[rows, columns]``."""
-    has_zero_point = isinstance(fmt, UniformFormat) and not fmt.symmetric
+    has_zero_point = isinstance(fmt, UniformFormat | DintFormat) and not fmt.symmetric
     return "QuantGather", {
         "K": columns,
         "N": rows,

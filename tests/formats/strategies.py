@@ -6,7 +6,16 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from edgeq.formats import BcqFormat, BcqTensor, CodebookFormat, CodebookTensor, UniformFormat, UniformTensor
+from edgeq.formats import (
+    BcqFormat,
+    BcqTensor,
+    CodebookFormat,
+    CodebookTensor,
+    DintFormat,
+    DintTensor,
+    UniformFormat,
+    UniformTensor,
+)
 from edgeq.formats.layout import group_count
 
 SHAPES = st.tuples(st.integers(1, 100), st.integers(1, 300))
@@ -41,3 +50,13 @@ def codebook_tensors(draw: st.DrawFn) -> tuple[CodebookFormat, CodebookTensor]:
     codes = rng.integers(0, 2**fmt.bits, (rows, columns), dtype=np.uint8)
     levels = rng.integers(-128, 128, (rows, groups, 2**fmt.bits)).astype(np.int8)
     return fmt, CodebookTensor(codes, levels, rng.normal(size=(rows, groups)).astype(np.float16))
+
+
+@st.composite
+def dint_tensors(draw: st.DrawFn) -> tuple[DintFormat, DintTensor]:
+    fmt = DintFormat(draw(st.sampled_from((3, 4))), draw(GROUP_SIZES), draw(st.booleans()))
+    (rows, columns), rng = draw(SHAPES), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    groups = group_count(columns, fmt.group_size)
+    zero_points = None if fmt.symmetric else rng.integers(0, 2**fmt.bits - 2, (rows, groups), dtype=np.uint8)
+    codes = rng.integers(0, 2**fmt.bits, (rows, columns), dtype=np.uint8)
+    return fmt, DintTensor(codes, rng.normal(size=(rows, groups)).astype(np.float16), zero_points)

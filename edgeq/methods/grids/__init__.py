@@ -15,12 +15,12 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
-from edgeq.methods.grids import bcq, codebook, uniform
+from edgeq.methods.grids import bcq, codebook, dint, uniform
 from edgeq.methods.grids.base import Clip, Grid, GridOptions
 
 __all__ = ["Clip", "Grid", "GridOptions", "assemble", "fit_grid", "restore"]
 
-_MODULES: dict[str, ModuleType] = {"uniform": uniform, "bcq": bcq, "codebook": codebook}
+_MODULES: dict[str, ModuleType] = {"uniform": uniform, "bcq": bcq, "codebook": codebook, "dint": dint}
 
 
 def fit_grid(fmt: Format, weights: Tensor, importance: Tensor | None = None, options: Any = None) -> Grid:

@@ -3,14 +3,18 @@
 set(EDGEQ_NEON
   arm_kernels.cc
   build_lut_neon.cc
+  matmul_f32_a8_codebook_4x8_neon.cc
   matmul_f32_a8_uniform_4x8_neon.cc
   matmul_f32_f32_bcq_8x8_neon.cc
+  matmul_f32_f32_codebook_8x8_neon.cc
   matmul_f32_f32_uniform_8x8_neon.cc
   matmul_f32_lut_bcq_4x64_neon.cc
   quantize_a8_neon.cc)
 set(EDGEQ_DOTPROD
+  matmul_f32_a8_codebook_6x16_dotprod.cc
   matmul_f32_a8_uniform_6x16_dotprod.cc)
 set(EDGEQ_I8MM
+  matmul_f32_a8_codebook_8x8_i8mm.cc
   matmul_f32_a8_uniform_8x8_i8mm.cc)
 
 if(EDGEQ_ZIG) # does not know -march

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codebook_gemm.h"
 
+#include "arm_kernels.h"
+
 namespace edgeq::kernels {
 
 const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
@@ -29,6 +31,9 @@ const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
   default:
     return generic;
   }
+#elif defined(__aarch64__)
+  if (isa != Isa::generic)
+    return codebook_gemm_kernels_arm(isa);
 #endif
   (void)isa;
   return generic;

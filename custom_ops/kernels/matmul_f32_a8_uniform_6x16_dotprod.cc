@@ -8,8 +8,7 @@ template <int Bits, bool ZeroPoint, bool Dint> struct Dotprod {
   using Factors = NeonFactors<Bits, ZeroPoint, Dint>;
   static constexpr std::size_t kTokens = 6;
 
-  template <int Tokens, int Quarters>
-  using Block = NeonRegisterBlock<MultiplyDotprod, Factors, Tokens, Quarters>;
+  template <int Tokens, int Quarters> using Block = NeonRegisterBlock<MultiplyDotprod, Factors, Tokens, Quarters>;
 
   static void run(const A8Block& block, std::size_t tokens) {
     switch (tokens) {

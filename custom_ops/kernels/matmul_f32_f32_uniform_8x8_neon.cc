@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "matmul_f32_driver.h"
-#include "multiply_f32_neon.h"
+#include "f32_block_neon.h"
 #include "uniform_dispatch.h"
 #include "uniform_factors_neon.h"
 
@@ -14,29 +13,11 @@ EDGEQ_INLINE void decode_chunk(const Factors& factors, const std::uint8_t* chunk
   const QuarterChunk<Factors::kBits> quarter(chunk);
   for_constants<UniformFields<Factors::kBits>::kFields>([&](auto field) __attribute__((always_inline)) {
     constexpr int f = decltype(field)::value;
-    const int32x4_t bytes = vreinterpretq_s32_s8(factors.template get<f>(quarter));
-    for_constants<4>([&](auto input) __attribute__((always_inline)) {
-      constexpr int j = decltype(input)::value;
-      const int32x4_t factor = vshrq_n_s32(vshlq_n_s32(bytes, 24 - 8 * j), 24);
-      vst1q_f32(out + (4 * f + j) * kUniformTileRows, vmulq_f32(scale, vcvtq_f32_s32(vsubq_s32(factor, zero))));
-    });
+    store_weights(factors.template get<f>(quarter), scale, zero, out + 4 * f * kUniformTileRows);
   });
 }
 
-template <int Tokens>
-void multiply_tokens(const float* weights, std::size_t count, const float* x, std::size_t stride, float* y) {
-  constexpr int kVectors = Tokens <= 4 ? 4 : 2;
-  for (std::size_t row = 0; row < kUniformTileRows; row += 4 * kVectors)
-    multiply_rows<Tokens, kVectors, kUniformTileRows>(
-        weights + row, count,
-        [&](std::size_t k, int t)
-            __attribute__((always_inline)) { return x[static_cast<std::size_t>(t) * stride + k]; },
-        y + row);
-}
-
-template <int Bits, bool ZeroPoint, bool Dint> struct Neon {
-  static constexpr std::size_t kTokens = 8;
-
+template <int Bits, bool ZeroPoint, bool Dint> struct Neon : F32BlockNeon {
   static void decode(const UniformLayout& layout, const std::uint8_t* tile, std::size_t begin, std::size_t end,
                      float* out) {
     using Factors = NeonFactors<Bits, ZeroPoint, Dint>;
@@ -56,15 +37,6 @@ template <int Bits, bool ZeroPoint, bool Dint> struct Neon {
                        weights += Fields::kChunkInputs * kUniformTileRows)
         decode_chunk(factors, chunk, scale, zero, weights);
     }
-  }
-
-  static void multiply(const float* weights, std::size_t count, const float* x, std::size_t stride, std::size_t tokens,
-                       float* y) {
-    using Function = void (*)(const float*, std::size_t, const float*, std::size_t, float*);
-    static constexpr Function kFunctions[kTokens] = {multiply_tokens<1>, multiply_tokens<2>, multiply_tokens<3>,
-                                                     multiply_tokens<4>, multiply_tokens<5>, multiply_tokens<6>,
-                                                     multiply_tokens<7>, multiply_tokens<8>};
-    kFunctions[tokens - 1](weights, count, x, stride, y);
   }
 };
 

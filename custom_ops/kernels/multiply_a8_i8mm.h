@@ -54,7 +54,7 @@ struct MultiplyI8mm {
         constexpr int q = decltype(quarter)::value;
         const std::uint8_t* place = lines + quarter_offset<kBits>(q);
         const QuarterChunk<kBits> chunks[2] = {QuarterChunk<kBits>(place),
-                                              QuarterChunk<kBits>(place + (kChunks - 1) * kStride)};
+                                               QuarterChunk<kBits>(place + (kChunks - 1) * kStride)};
         for_constants<kChunks * kFields / 2>([&](auto step) __attribute__((always_inline)) {
           constexpr int near = 2 * decltype(step)::value, far = near + 1;
           const int8x16_t near_rows = factors[q].template get<near % kFields>(chunks[near / kFields]);

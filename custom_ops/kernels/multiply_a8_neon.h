@@ -82,8 +82,8 @@ struct MultiplyNeon {
       lines += 2 * UniformFields<kBits>::kChunkBytes;
       x += 4 * kFields * Tokens;
     }
-    EDGEQ_UNROLL for (int i = 0; i < Tokens * Quarters; ++i)
-        pairs[i / Quarters][i % Quarters].add(words[i / Quarters][i % Quarters]);
+    EDGEQ_UNROLL for (int i = 0; i < Tokens * Quarters; ++i) pairs[i / Quarters][i % Quarters].add(
+        words[i / Quarters][i % Quarters]);
   }
 };
 

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The register block of MatmulA8 on 64-bit ARM for tiles that were decoded to signed bytes.
+#pragma once
+
+#include "codebook_decode_tile.h"
+#include "codebook_dispatch.h"
+#include "codebook_neon.h"
+#include "matmul_a8_neon.h"
+#include "matmul_a8_prompt_driver.h"
+
+namespace edgeq::kernels {
+namespace {
+
+/// The bytes of a DecodedTile, which lie as 8-bit codes do, as factors of their own.
+struct DecodedFactors {
+  static constexpr int kBits = 8;
+  static constexpr bool kZeroApart = false;
+  static constexpr int kOffset = 0;
+  static constexpr int kLargest = 128;
+
+  EDGEQ_MEMBER explicit DecodedFactors(const std::uint8_t*) {}
+
+  template <int Field> EDGEQ_MEMBER int8x16_t get(const QuarterChunk<8>& chunk) const {
+    return vreinterpretq_s8_u8(chunk.line);
+  }
+};
+
+template <class Multiply, int Tokens, int Quarters> struct DecodedRegisterBlock {
+  EDGEQ_MEMBER static void add_block(const std::uint8_t* bytes, std::size_t count, const std::int8_t* x,
+                                     const float* row_scales, const float* scales, float* y) {
+    static constexpr std::int32_t kNoOffsets[Tokens] = {};
+    QuarterSums<Tokens, Quarters> products;
+    NeonRegisterBlock<Multiply, DecodedFactors, Tokens, Quarters>::multiply(bytes, count, x, kNoOffsets, nullptr,
+                                                                            products);
+    EDGEQ_UNROLL for (int q = 0; q < Quarters; ++q) {
+      const float32x4_t scale = vld1q_f32(row_scales + 4 * q);
+      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+        float* rows = y + 32 * t + 4 * q;
+        vst1q_f32(rows, vfmaq_n_f32(vld1q_f32(rows), vmulq_f32(vcvtq_f32_s32(products[t][q]), scale), scales[t]));
+      }
+    }
+  }
+
+  static void run(const U8Block& arguments) {
+    const U8Block block = arguments; // a copy: what is stored cannot change it
+    const std::uint8_t* bytes = block.tile->bytes;
+    const std::int8_t* x = block.x;
+    for (std::size_t index = 0; index < block.tile->blocks; ++index) {
+      const std::size_t count = block.tile->counts[index];
+      for (int q = 0; q < kTileQuarters; q += Quarters)
+        add_block(bytes + quarter_offset<8>(q), count, x, block.tile->scales[index] + 4 * q,
+                  block.scales + index * Tokens, block.y + 4 * q);
+      bytes += count * kDecodedRows;
+      x += count * Tokens;
+    }
+  }
+};
+
+template <int Bits> struct CodebookDecoder128 : CodebookTileDecoder<CodebookVector128, Bits, 0> {};
+
+/// Tiles [first_tile, last_tile) of a codebook, through `Kernel`.
+template <class Kernel>
+EDGEQ_INLINE void matmul_codebook_tiles(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  for_codebook<CodebookDecoder128>(product.layout, [&](auto decoder) __attribute__((always_inline)) {
+    matmul_a8_prompt<decltype(decoder), Kernel>(product, first_tile, last_tile);
+  });
+}
+
+} // namespace
+} // namespace edgeq::kernels

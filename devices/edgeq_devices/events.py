@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent.monitor import Extremes
@@ -85,6 +85,29 @@ class Done(_Event):
     other_processors: NonNegative | None = None
 
 
+class Node(_Event):
+    """Calls of one node of the graph, and the microseconds that they took together."""
+
+    node: str
+    op: str
+    calls: Count
+    us: Count
+
+
+class Operators(_Event):
+    """Time per node of the graph."""
+
+    event: Literal["operators"] = "operators"
+    nodes: tuple[Node, ...]
+
+
+class Trace(_Event):
+    """A piece of ONNX Runtime's trace, compressed with zlib."""
+
+    event: Literal["trace"] = "trace"
+    data: Base64Bytes
+
+
 class Power(_Event):
     """The power source; or why there is none."""
 
@@ -126,13 +149,13 @@ class State(_Event):
     series: Series | None = None
 
 
-Event = Annotated[Loaded | Repetition | Done | Power | Idle | State, Field(discriminator="event")]
-_ADAPTER: TypeAdapter[Loaded | Repetition | Done | Power | Idle | State] = TypeAdapter(Event)
+Event = Annotated[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State, Field(discriminator="event")]
+_ADAPTER: TypeAdapter[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State] = TypeAdapter(Event)
 
 
 def parse_events(
     events: Sequence[Mapping[str, Any]], device: str
-) -> list[Loaded | Repetition | Done | Power | Idle | State]:
+) -> list[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State]:
     """Checks what the agent sent.
 
     Raises:

@@ -135,6 +135,8 @@ class Job:
         holder: Who measures, for others who want to at the same time.
         idle_seconds: Time that the idle machine's power is measured for, before and after; 0 where power is not.
         sustain_seconds: Repeat for at least this long, however many repetitions that takes.
+        operators: Also record the time of each operator, which makes the run slower.
+        trace: Also send ONNX Runtime's whole trace.
         python: Interpreter that runs the model; ``None`` for the one that the agent runs in.
     """
 
@@ -148,6 +150,8 @@ class Job:
     holder: str = "edgeq"
     idle_seconds: float = 0.0
     sustain_seconds: float = 0.0
+    operators: bool = False
+    trace: bool = False
     python: str | None = None
 
     @property

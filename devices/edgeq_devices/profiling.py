@@ -37,6 +37,8 @@ class Request:
         warmup: Run once untimed before.
         power: Measure energy where there is a sensor.
         sustain_seconds: Repeat each test for at least this long.
+        operators: Also record the time of each operator, which makes the runs slower.
+        trace: Also fetch ONNX Runtime's whole trace.
         cool_down: Seconds to wait before a flagged row is measured once more; ``None``: it is not.
         library: Operators for the board's platform.
         python: Interpreter on the board.
@@ -53,6 +55,8 @@ class Request:
     warmup: bool = True
     power: bool = True
     sustain_seconds: float = 0.0
+    operators: bool = False
+    trace: bool = False
     cool_down: float | None = None
     library: Path | None = None
     python: str | None = None
@@ -116,6 +120,8 @@ def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -
                     holder=holder(),
                     idle_seconds=idle_seconds,
                     sustain_seconds=request.sustain_seconds,
+                    operators=request.operators,
+                    trace=request.trace,
                     python=request.python,
                 )
 

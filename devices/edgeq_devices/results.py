@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
+from edgeq.errors import EdgeqError
 from edgeq_devices.conditions import Conditions
 from edgeq_devices.energy import Energy, phase_energy
-from edgeq_devices.events import Done, Idle, Loaded, Power, Repetition, State
+from edgeq_devices.events import Done, Idle, Loaded, Node, Operators, Power, Repetition, State, Trace
 from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
 from edgeq_devices.samples import Percentiles, Summary, rates
 
 Kind = TypeVar("Kind")
+TRACE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Measurement:
         after: The machine after, with what was seen in between.
         power: The power source; ``None`` if power was not asked for.
         idle: Energy of the idle machine, before and after.
+        operators: Time of each node of the graph; empty unless asked for.
+        trace: ONNX Runtime's trace as JSON; ``None`` unless asked for.
     """
 
     job: Job
@@ -68,6 +73,8 @@ class Measurement:
     after: State
     power: Power | None = None
     idle: tuple[Idle, ...] = ()
+    operators: tuple[Node, ...] = ()
+    trace: bytes | None = None
 
     @classmethod
     def of(cls, job: Job, events: Sequence[object]) -> Measurement:
@@ -75,7 +82,10 @@ class Measurement:
         before, after = _all(State, events)
         (loaded,), (done,) = _all(Loaded, events), _all(Done, events)
         power = next(iter(_all(Power, events)), None)
-        return cls(job, loaded, _all(Repetition, events), done, before, after, power, _all(Idle, events))
+        nodes = tuple(node for found in _all(Operators, events) for node in found.nodes)
+        packed = b"".join(piece.data for piece in _all(Trace, events))
+        trace = unpack_trace(packed) if packed else None
+        return cls(job, loaded, _all(Repetition, events), done, before, after, power, _all(Idle, events), nodes, trace)
 
     @property
     def samples_ns(self) -> tuple[int, ...]:
@@ -120,6 +130,22 @@ class Measurement:
     def flags(self) -> list[str]:
         """Reasons to distrust the row."""
         return find_flags(self.before, self.after, self.done, self.repetitions, self.idle)
+
+
+def unpack_trace(packed: bytes) -> bytes:
+    """A trace as JSON.
+
+    Raises:
+        EdgeqError: It is damaged, or larger than `TRACE_BYTES`.
+    """
+    unpacker = zlib.decompressobj()
+    try:
+        trace = unpacker.decompress(packed, TRACE_BYTES)
+    except zlib.error as error:
+        raise EdgeqError("damaged trace from the board", found=str(error)) from error
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise EdgeqError("damaged trace from the board", wanted=f"a whole one of at most {TRACE_BYTES} bytes")
+    return trace
 
 
 def _sustained(measured: Measurement) -> dict[str, Any]:
@@ -222,6 +248,7 @@ class Report:
             "seed": job.seed,
             "conditions": {"before": asdict(state), "after": asdict(measured.after.state)},
             "extremes": asdict(measured.after.extremes) if measured.after.extremes else None,
+            "operators": [node.model_dump(exclude={"event"}) for node in measured.operators],
             "sustained": _sustained(measured) if job.sustain_seconds else None,
             "samples_ns": list(measured.samples_ns),
             "samples_ts": rates(measured.samples_ns, test.work),

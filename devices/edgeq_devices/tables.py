@@ -11,11 +11,12 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from edgeq_devices.conditions import Conditions
+from edgeq_devices.events import Node
 from edgeq_devices.results import Measurement, Report
 
 MIB = 1024**2
 _TEXT_COLUMNS = ("model", "scheme")
-_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "sustained", "energy", "cpu_mask")
+_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "sustained", "operators", "energy", "cpu_mask")
 
 
 def aligned_table(
@@ -47,7 +48,8 @@ def parameter_count(count: int) -> str:
 
 def markdown(report: Report) -> str:
     """The table, notes on flagged rows, why there is no energy, and a line with the conditions."""
-    return table(report) + _notes(report) + "\n" + conditions_line(report) + "\n"
+    parts = [table(report) + _notes(report), *_operator_tables(report), conditions_line(report) + "\n"]
+    return "\n".join(parts)
 
 
 def table(report: Report) -> str:
@@ -123,6 +125,26 @@ COLUMNS = (
     Column("peak anon", lambda report, measured: binary_size(measured.memory_peak.anonymous)),
     Column("peak file", lambda report, measured: binary_size(measured.memory_peak.file_backed)),
 )
+
+
+def _operator_tables(report: Report) -> Iterator[str]:
+    """Of each row whose operators were timed: time per repetition by kind of operator, the largest first."""
+    for measured in report.measurements:
+        if not measured.operators:
+            continue
+        kinds: dict[str, list[Node]] = {}
+        for node in measured.operators:
+            kinds.setdefault(node.op, []).append(node)
+        total = sum(node.us for node in measured.operators) or 1
+        spent = sorted(kinds.items(), key=lambda kind: -sum(node.us for node in kind[1]))
+        rows = [_operator_cells(op, nodes, total) for op, nodes in spent]
+        yield aligned_table([measured.job.name, "nodes", "calls", "us/call", "share"], rows, (measured.job.name,))
+
+
+def _operator_cells(op: str, nodes: list[Node], total: int) -> list[str]:
+    calls, microseconds = sum(node.calls for node in nodes), sum(node.us for node in nodes)
+    mean = f"{microseconds / calls:.1f}" if calls else ""
+    return [op, str(len(nodes)), str(calls), mean, f"{100 * microseconds / total:.1f} %"]
 
 
 def processor_ranges(processors: Sequence[int]) -> str:

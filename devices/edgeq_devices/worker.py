@@ -2,7 +2,8 @@
 """The process that measures one job: reads a job as JSON from stdin, writes events as JSON lines to stdout.
 
 Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set), ``repetition`` (timing)
-for each repetition, ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
+for each repetition, ``operators`` and ``trace`` if asked for
+(:mod:`edgeq_devices.agent.operators`), ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.agent import operators
 from edgeq_devices.cpu import read_cpu_time
 from edgeq_devices.job import Job
 from edgeq_devices.measure import Model, measure
@@ -29,6 +32,9 @@ class LoadedModel(Model, Protocol):
     """
 
     instruction_set: str | None
+
+    def end_profiling(self) -> Path:
+        """The file of ONNX Runtime's trace; the caller deletes it."""
 
 
 Load = Callable[[Job], LoadedModel]
@@ -49,7 +55,17 @@ def run(job: Job, load: Load, emit: Emit) -> None:
         emit({"event": "repetition", "timing": asdict(timing)})
     seconds, later = (time.perf_counter_ns() - start) / 1e9, read_cpu_time()
     others = (later - earlier).others / seconds if later and earlier else None
+    if job.operators:
+        _emit_operators(model.end_profiling(), job, emit)
     emit({"event": "done", "peak": asdict(read_memory()), "other_processors": others})
+
+
+def _emit_operators(trace: Path, job: Job, emit: Emit) -> None:
+    try:
+        for event in operators.events(trace, whole=job.trace):
+            emit(event)
+    finally:
+        trace.unlink()
 
 
 def _emit_line(event: dict[str, Any]) -> None:

@@ -40,6 +40,10 @@ def command(
     sustain: Annotated[
         str | None, Option("--sustain", help="Repeat each test for this long: 90s, 10m.", show_default=False)
     ] = None,
+    operators: Annotated[bool, Option("--operators", help="Also time each operator; slower.")] = False,
+    trace: Annotated[
+        Path | None, Option("--trace", help="Write the last row's trace, for Perfetto.", show_default=False)
+    ] = None,
     cool_down: Annotated[
         float | None,
         Option("--cool-down", help="Seconds to wait before a flagged row is measured once more.", show_default=False),
@@ -56,8 +60,9 @@ def command(
 
     if output_format not in FORMATS:
         raise EdgeqError("unknown format", field="--format", found=repr(output_format), wanted=" or ".join(FORMATS))
-    if output is not None and not output.parent.is_dir():  # better said before the measurement than after it
-        raise EdgeqError("no such directory", file=output.parent, field="--output")
+    for path, option in ((output, "--output"), (trace, "--trace")):
+        if path is not None and not path.parent.is_dir():  # better said before the measurement than after it
+            raise EdgeqError("no such directory", file=path.parent, field=option)
     request = Request(
         bundle,
         tuple(parse_numbers(n_prompt, "-p")),
@@ -70,6 +75,8 @@ def command(
         not no_warmup,
         power,
         parse_duration(sustain, "--sustain") if sustain else 0.0,
+        operators or trace is not None,
+        trace is not None,
         cool_down,
         library,
         python,
@@ -81,13 +88,19 @@ def command(
         finally:  # what was measured before an interrupt or a lost connection is not lost
             if reports:
                 _print(FORMATS[output_format](reports[-1]), output)
+                if trace is not None:
+                    _write(trace, reports[-1].measurements[-1].trace or b"")
 
 
 def _print(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
-        return
+    else:
+        _write(output, text.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        output.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
-        raise EdgeqError("cannot write", file=output, found=error.strerror) from error
+        raise EdgeqError("cannot write", file=path, found=error.strerror) from error

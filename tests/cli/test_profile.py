@@ -57,6 +57,7 @@ def test_no_warmup_is_recorded_in_a_file(edgeq, tiny_decoder, tmp_path):
         (("-p", "8", "-n", "4", "-t", "0"), "threads: invalid number of threads, found 0"),
         (("--format", "yaml"), "--format: unknown format, found 'yaml', wanted md or csv or json"),
         (("-o", "/no/such/directory/x"), "/no/such/directory: --output: no such directory"),
+        (("--trace", "/no/such/directory/x"), "/no/such/directory: --trace: no such directory"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_measured(edgeq, tiny_decoder, arguments, message):
@@ -87,3 +88,22 @@ def test_a_sustained_run_is_recorded_over_time(edgeq, tiny_decoder):
     assert 0.5 < sustained["seconds"][-1] < 30
     assert sustained["seconds"] == sorted(sustained["seconds"])
     assert len(sustained["machine_seconds"]) == len(sustained["temperature"]) >= 2
+
+
+def test_operators_are_timed_and_traced(edgeq, tiny_decoder, tmp_path):
+    trace = tmp_path / "trace.json"
+    arguments = ("-p", "8", "-n", "4", "-r", "2", "-t", "1", "--trace", trace)
+    outcome = edgeq("profile", tiny_decoder.directory, *arguments)
+    lines = [line for line in outcome.out.splitlines() if line.startswith("| GroupQueryAttention")]
+    # Two layers; a prompt runs once in each repetition and to warm up, a token four times in each and once to warm up.
+    # The first call of each node does not count.
+    assert [[cell.strip() for cell in line.split("|")[2:4]] for line in lines] == [["2", "4"], ["2", "16"]]
+    events = json.loads(trace.read_text())
+    assert any(event.get("args", {}).get("op_name") == "GroupQueryAttention" for event in events)
+
+
+def test_operator_times_are_in_the_json(edgeq, tiny_decoder):
+    arguments = ("-p", "8", "-n", "0", "-r", "2", "-t", "1", "--operators", "--format", "json")
+    (row,) = json.loads(edgeq("profile", tiny_decoder.directory, *arguments).out)["results"]
+    assert {node["op"] for node in row["operators"]} >= {"GroupQueryAttention", "MatMul"}
+    assert all(node["calls"] == 2 for node in row["operators"])

@@ -6,6 +6,8 @@ Keys and values lie in one set of buffers, bound as past and as present, as in e
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,10 @@ class Decoder:
     def reset(self) -> None:
         """Empties the context."""
         self._length = 0
+
+    def end_profiling(self) -> Path:
+        """The file of ONNX Runtime's trace; the caller deletes it."""
+        return Path(self._session.end_profiling())
 
     def advance(self, tokens: Tokens) -> None:
         """Appends tokens; only the logits of the last are computed where the graph can leave the others out."""
@@ -87,6 +93,10 @@ class Encoder:
     def reset(self) -> None:
         """Sentences do not depend on each other."""
 
+    def end_profiling(self) -> Path:
+        """As of a decoder."""
+        return Path(self._session.end_profiling())
+
     def advance(self, tokens: Tokens) -> None:
         """Computes the hidden states of one sentence."""
         ids = tokens[None]
@@ -118,10 +128,11 @@ def open_session(job: Job) -> tuple[ort.InferenceSession, str | None]:
     try:
         options = session_options(job)
         selected = _register(options, Path(job.model.library)) if job.model.library else None
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]), selected
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the bindings' own exceptions share no base class
         reason = str(error).strip().partition("\n")[0][:400]
         raise EdgeqError("ONNX Runtime refuses the model", file=path, found=reason) from error
+    return session, selected
 
 
 def session_options(job: Job) -> ort.SessionOptions:
@@ -131,6 +142,9 @@ def session_options(job: Job) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.enable_mem_pattern = False
     options.log_severity_level = 3
+    if job.operators:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(tempfile.gettempdir()) / f"edgeq-{os.getpid()}")
     return options
 
 

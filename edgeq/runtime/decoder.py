@@ -16,7 +16,9 @@ from edgeq.runtime.graph_check import check_graph
 from edgeq.runtime.kv_cache import bind_array, cache_names, make_cache
 from edgeq.runtime.session import ORT_ERRORS
 
-DEFAULT_CHUNK = 512
+# Prompt tokens per run. GroupQueryAttention computes the scores of a whole square of new tokens, masked or not, and
+# activations of few tokens stay in the caches: measured, a prompt of 512 takes 20 % less time in pieces of 64.
+DEFAULT_CHUNK = 64
 KEEP = "num_logits_to_keep"  # optional input of edgeq's graphs: 0 for all logits, n for those of the last n tokens
 LOGITS_BYTES = 128 << 20  # a chunk's logits stay below this: 512 tokens of a 152k vocabulary would take 311 MB
 TokenIds = NDArray[np.int64]

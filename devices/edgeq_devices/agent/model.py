@@ -21,7 +21,7 @@ from edgeq_devices.measure import Tokens
 from edgeq_devices.worker import LoadedModel
 from edgeq_ops.instruction_sets import instruction_sets
 
-CHUNK = 512  # prompt tokens per run, as in edgeq's runtime
+CHUNK = 64  # prompt tokens per run, as in edgeq's runtime
 KEEP = "num_logits_to_keep"
 _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 

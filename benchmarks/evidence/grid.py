@@ -19,14 +19,18 @@ BITS = (3, 2, 4)
 CORE_GROUPS, GROUPS = ("", "g64"), ("", "g64", "g128", "g32")
 FULL = DECODERS[:2]  # the models that get the whole grid
 
-# Ranges and, with MagR, α are searched on calibration for all of these alike.
+# As in MagR's paper, the range of a group is β times its whole range; β and α are searched on calibration.
 SEARCHED: Methods = (
-    ("rtn", {"rtn.beta": "auto"}),
-    ("gptq", {"gptq.beta": "auto"}),
-    ("magr+rtn", {"rtn.beta": "auto"}),
-    ("magr+gptq", {"gptq.beta": "auto"}),
+    ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
+    ("magr+gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
+    ("rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
+    ("magr+rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
+    ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax", "gptq.act_order": True}),
 )
-DESCENT: Methods = (("gptq+cd", {"gptq.beta": "auto"}), ("magr+gptq+cd", {"gptq.beta": "auto"}))
+DESCENT: Methods = (
+    ("gptq+cd", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
+    ("magr+gptq+cd", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
+)
 OTHERS: Methods = (
     ("gptq", {}),
     ("gptq", {"gptq.act_order": True}),
@@ -34,7 +38,7 @@ OTHERS: Methods = (
     ("awq+gptq", {}),
     ("lwc", {}),
     ("gptq+lorc", {}),
-    ("magr+gptq", {"gptq.beta": "auto", "magr.alpha": 1e-3}),
+    ("magr+gptq", {"gptq.beta": "auto", "gptq.clip": "minmax", "magr.alpha": 1e-3}),
 )
 NONUNIFORM = {"bcq": ("gptq", "bcq"), "codebook": ("gptq", "codebook", "outliers+codebook")}
 

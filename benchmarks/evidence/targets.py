@@ -11,8 +11,9 @@ from evidence.markdown import signed, table
 from evidence.subjects import DECODERS
 from evidence.summary import Row, best
 
-RTN, GPTQ = "rtn (beta auto)", "gptq (beta auto)"
-MAGR_RTN, MAGR_GPTQ, DESCENT = "magr+rtn (beta auto)", "magr+gptq (beta auto)", "magr+gptq+cd (beta auto)"
+SEARCHED = " (beta auto, clip minmax)"
+RTN, GPTQ = f"rtn{SEARCHED}", f"gptq{SEARCHED}"
+MAGR_RTN, MAGR_GPTQ, DESCENT = f"magr+rtn{SEARCHED}", f"magr+gptq{SEARCHED}", f"magr+gptq+cd{SEARCHED}"
 
 
 def target_table(rows: Sequence[Row]) -> str:
@@ -38,7 +39,7 @@ def _ordered(found: dict[str, Row], bits: int, *methods: str) -> Iterator[list[s
         return
     losses = [found[method].loss for method in methods]
     met = all(first <= second for first, second in pairwise(losses))
-    names = " ≤ ".join(method.removesuffix(" (beta auto)") for method in methods)
+    names = " ≤ ".join(method.removesuffix(SEARCHED) for method in methods)
     yield [f"{bits} bits per channel: {names}", " / ".join(signed(loss) for loss in losses), _answer(met)]
 
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one row, so
 // nothing is summed across lanes. Codes are decoded in registers, once for all tokens of the panel.
-#include "avx512.h"
 #include "matmul_a8_driver.h"
 #include "uniform_dispatch.h"
-#include "uniform_fields.h"
+#include "uniform_lines.h"
+#include "vector_avx512.h"
 
 namespace edgeq::kernels {
 namespace {
@@ -14,22 +14,20 @@ EDGEQ_INLINE void dot_product(__m512i& acc, __m512i u, __m512i s) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
 }
 
-/// The codes of field `f` of a chunk of one row block.
-template <int Bits> EDGEQ_INLINE __m512i decode(const std::uint8_t* lines, int f) {
-  if constexpr (Bits == 8)
-    return load_line(lines);
-  const __m512i line = Bits != 3    ? load_line(lines)
-                       : f / 2 == 3 ? derived_line(lines)
-                                    : load_line(lines + 64 * (f / 2));
-  const int shift = Bits == 3 ? 3 * (f % 2) : Bits * f;
-  return _mm512_and_si512(shift == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(shift)),
-                          _mm512_set1_epi8((1 << (Bits & 7)) - 1));
-}
-
-template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
+template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock {
+  using Lines = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
+  // Zero points of `uniform` are subtracted from the sums: cheaper than from every code, for so few tokens.
+  static constexpr bool kZeros = ZeroPoint && !Dint;
   using Fields = UniformFields<Bits>;
   // Independent sums per token and row block, to hide the latency of vpdpbusd where there are few tokens.
   static constexpr int kChains = Tokens == 1 ? 4 : Tokens <= 3 ? 2 : 1;
+
+  EDGEQ_MEMBER static __m512i decode(const std::uint8_t* line, int f, __m512i zero) {
+    if constexpr (Dint)
+      return Lines::bytes(line, f, zero);
+    else
+      return Lines::codes(line, f);
+  }
 
   /// Adds the products of `count` inputs to the 32 rows of y.
   EDGEQ_MEMBER static void add_block(const std::uint8_t* codes, std::size_t count, const std::int8_t* x,
@@ -37,15 +35,17 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
                                      __m512 (&y)[Tokens][2]) {
     __m512i acc[Tokens][2][kChains];
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-      acc[t][0][0] = ZeroPoint ? _mm512_setzero_si512() : _mm512_set1_epi32(-(1 << (Bits - 1)) * sums[t]);
+      acc[t][0][0] = kZeros ? _mm512_setzero_si512() : _mm512_set1_epi32(-Lines::kCentre * sums[t]);
       acc[t][1][0] = acc[t][0][0];
       EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][0][c] = acc[t][1][c] = _mm512_setzero_si512();
     }
+    const __m512i zeros[2] = {Lines::zeros(trailer + (ZeroPoint ? 64 : 0)),
+                              Lines::zeros(trailer + (ZeroPoint ? 80 : 0))};
     for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
       if (Tokens == 1)
         prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
-        const __m512i upper = decode<Bits>(codes, f), lower = decode<Bits>(codes + Fields::kChunkBytes, f);
+        const __m512i upper = decode(codes, f, zeros[0]), lower = decode(codes + Fields::kChunkBytes, f, zeros[1]);
         EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
           const __m512i activations = broadcast4(x + 4 * t);
           dot_product(acc[t][0][f % kChains], upper, activations);
@@ -54,12 +54,12 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
       }
     }
     EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {
-      const __m512 scale = load_halfs(trailer + 32 * b);
-      const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (ZeroPoint ? 64 + 16 * b : 0)));
+      const __m512 scale = _mm512_mul_ps(load_halfs(trailer + 32 * b), _mm512_set1_ps(Dint ? 0.5F : 1.0F));
+      const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (kZeros ? 64 + 16 * b : 0)));
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][b][0] = _mm512_add_epi32(acc[t][b][0], acc[t][b][c]);
         __m512 product = _mm512_cvtepi32_ps(acc[t][b][0]);
-        if (ZeroPoint)
+        if (kZeros)
           product = _mm512_fnmadd_ps(zero, _mm512_set1_ps(static_cast<float>(sums[t])), product);
         y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(scales[t]), y[t][b]);
       }
@@ -90,23 +90,23 @@ template <int Bits, bool ZeroPoint, int Tokens> struct RegisterBlock {
   }
 };
 
-template <int Bits, bool ZeroPoint> struct Avx512Vnni {
+template <int Bits, bool ZeroPoint, bool Dint> struct Avx512Vnni {
   static constexpr std::size_t kTokens = 6;
 
   static void run(const A8Block& block, std::size_t tokens) {
     switch (tokens) {
     case 1:
-      return RegisterBlock<Bits, ZeroPoint, 1>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 1>::run(block);
     case 2:
-      return RegisterBlock<Bits, ZeroPoint, 2>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 2>::run(block);
     case 3:
-      return RegisterBlock<Bits, ZeroPoint, 3>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 3>::run(block);
     case 4:
-      return RegisterBlock<Bits, ZeroPoint, 4>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 4>::run(block);
     case 5:
-      return RegisterBlock<Bits, ZeroPoint, 5>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 5>::run(block);
     default:
-      return RegisterBlock<Bits, ZeroPoint, 6>::run(block);
+      return RegisterBlock<Bits, ZeroPoint, Dint, 6>::run(block);
     }
   }
 };
@@ -114,7 +114,7 @@ template <int Bits, bool ZeroPoint> struct Avx512Vnni {
 } // namespace
 
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  for_uniform<Avx512Vnni>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
+  for_format<Avx512Vnni>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
     matmul_a8_tiles<decltype(kernel)>(product, first_tile, last_tile);
   });
 }

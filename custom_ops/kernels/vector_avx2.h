@@ -27,6 +27,9 @@ struct Vector256 {
     return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
   }
   EDGEQ_MEMBER static __m256i shift_right(__m256i v, int bits) { return _mm256_srli_epi16(v, bits); } // 16-bit lanes
+  EDGEQ_MEMBER static __m256i byte(__m256i v, int i) {                                                // of 32-bit lanes
+    return _mm256_and_si256(_mm256_srli_epi32(v, 8 * i), _mm256_set1_epi32(255));
+  }
   EDGEQ_MEMBER static __m256i add_bytes(__m256i a, __m256i b) { return _mm256_add_epi8(a, b); }
   EDGEQ_MEMBER static __m256i subtract_bytes(__m256i a, __m256i b) { return _mm256_sub_epi8(a, b); }
   /// a - b in the bytes where code < limit, else a; for codes below 128.

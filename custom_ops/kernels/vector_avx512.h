@@ -29,6 +29,9 @@ struct Vector512 {
   EDGEQ_MEMBER static __m512i shift_right(__m512i v, int bits) { // of 16-bit lanes
     return _mm512_srli_epi16(v, static_cast<unsigned>(bits));
   }
+  EDGEQ_MEMBER static __m512i byte(__m512i v, int i) { // of 32-bit lanes
+    return _mm512_and_si512(_mm512_srli_epi32(v, static_cast<unsigned>(8 * i)), _mm512_set1_epi32(255));
+  }
   EDGEQ_MEMBER static __m512i add_bytes(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
   EDGEQ_MEMBER static __m512i subtract_bytes(__m512i a, __m512i b) { return _mm512_sub_epi8(a, b); }
   /// a - b in the bytes where code < limit, else a.

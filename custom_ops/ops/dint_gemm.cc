@@ -27,9 +27,9 @@ kernels::UniformLayout read_layout(const ort::KernelInfo& info) {
   const std::string format = info.string("format");
   if (format == "codebook")
     return read_codebook_layout(info);
-  if (format != "uniform")
-    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform' or 'codebook'");
-  return read_uniform_layout(info);
+  if (format != "uniform" && format != "dint")
+    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform', 'dint' or 'codebook'");
+  return read_uniform_layout(info, format == "dint");
 }
 
 const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout) {

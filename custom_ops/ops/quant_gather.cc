@@ -15,12 +15,12 @@ using Layout = std::variant<kernels::UniformLayout, kernels::BcqLayout>;
 
 Layout read_layout(const ort::KernelInfo& info) {
   const std::string format = info.string("format");
-  if (format == "uniform")
-    return read_uniform_layout(info);
+  if (format == "uniform" || format == "dint")
+    return read_uniform_layout(info, format == "dint");
   if (format == "codebook")
     return read_codebook_layout(info);
   if (format != "bcq")
-    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform', 'codebook' or 'bcq'");
+    throw ort::Error("attribute format: found '" + format + "', wanted 'uniform', 'dint', 'codebook' or 'bcq'");
   const WeightShape shape = read_weight_shape(info);
   (void)info.size("has_zero_point", 0, 0);
   return kernels::BcqLayout{shape.n, shape.inputs, info.size("bits", 1, 4)};

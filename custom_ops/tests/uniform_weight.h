@@ -19,11 +19,25 @@ using Random = std::mt19937;
 struct UniformCase {
   std::size_t n, k, bits, group_size;
   bool zero_point;
+  bool dint = false;
 
-  kernels::UniformLayout layout() const { return {n, kernels::make_grouping(k, group_size), bits, zero_point}; }
+  kernels::UniformLayout layout() const {
+    kernels::UniformLayout layout{n, kernels::make_grouping(k, group_size), bits, zero_point};
+    layout.dint = dint;
+    return layout;
+  }
+  /// The largest zero point.
+  unsigned largest_zero() const { return (1U << bits) - (dint ? 3 : 1); }
+  /// The weight of a code in steps.
+  double steps(unsigned code, int zero) const {
+    const unsigned plus = (1U << bits) - 2; // dint: half a step; the next code is minus half a step
+    if (dint && code >= plus)
+      return code == plus ? 0.5 : -0.5;
+    return static_cast<int>(code) - zero;
+  }
   std::string text() const {
     return "n=" + std::to_string(n) + " k=" + std::to_string(k) + " bits=" + std::to_string(bits) +
-           " group=" + std::to_string(group_size) + (zero_point ? " zero points" : "");
+           " group=" + std::to_string(group_size) + (zero_point ? " zero points" : "") + (dint ? " dint" : "");
   }
 };
 
@@ -46,16 +60,17 @@ public:
       std::vector<int> zeros;
       for (std::size_t group = 0; group < groups_; ++group) {
         const auto half = static_cast<std::uint16_t>((random() & 0x83ffU) | (8 + random() % 8) << 10);
-        const int zero = c.zero_point ? static_cast<int>(random() % (1U << c.bits)) : 1 << (c.bits - 1);
+        const int zero =
+            c.zero_point ? static_cast<int>(random() % (c.largest_zero() + 1)) : (1 << (c.bits - 1)) - (c.dint ? 2 : 0);
         set_trailer(row, group, half, zero);
         scales.push_back(half_value(half));
         zeros.push_back(zero);
       }
       for (std::size_t k = 0; k < c.k; ++k) {
         const unsigned largest = (1U << c.bits) - 1;
-        const unsigned code = extreme ? largest * (row % 2) : random() % (largest + 1);
+        const unsigned code = !extreme ? random() % (largest + 1) : row % 2 == 0 ? 0 : largest - (c.dint ? 2 : 0);
         set_code(row, k, code);
-        values_[row * c.k + k] = scales[k / group_] * (static_cast<int>(code) - zeros[k / group_]);
+        values_[row * c.k + k] = scales[k / group_] * c.steps(code, zeros[k / group_]);
       }
     }
   }
@@ -114,8 +129,11 @@ template <class Visit> void for_each_uniform_case(const Visit& visit) {
   for (const auto& shape : shapes)
     for (const std::size_t bits : {2, 3, 4, 8})
       for (const std::size_t group : {0, 32, 96, 160, 1024})
-        for (const bool zero_point : {false, true})
+        for (const bool zero_point : {false, true}) {
           visit(UniformCase{shape[0], shape[1], bits, group, zero_point});
+          if (bits == 3 || bits == 4)
+            visit(UniformCase{shape[0], shape[1], bits, group, zero_point, true});
+        }
 }
 
 } // namespace edgeq::tests

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgeq_ops
 from edgeq.formats.bcq import BcqFormat, BcqTensor
 from edgeq.formats.codebook import CodebookFormat, CodebookTensor
+from edgeq.formats.dint import DintFormat, DintTensor
 from edgeq.formats.uniform import UniformFormat, UniformTensor
 
 Floats = NDArray[np.float32]
@@ -64,6 +65,13 @@ def random_uniform(form: UniformFormat, rows: int, columns: int, seed: int = 0) 
     )
 
 
+def random_dint(form: DintFormat, rows: int, columns: int, seed: int = 0) -> DintTensor:
+    """Random codes, scales of both signs, zero points."""
+    uniform = random_uniform(UniformFormat(form.bits, form.group_size, form.symmetric), rows, columns, seed)
+    zeros = None if uniform.zero_points is None else np.minimum(uniform.zero_points, form.top)
+    return DintTensor(uniform.codes, uniform.scales, zeros)
+
+
 def random_bcq(form: BcqFormat, rows: int, columns: int, seed: int = 0) -> BcqTensor:
     """Random codes, coefficients and offsets."""
     rng = np.random.default_rng(seed)
@@ -87,7 +95,7 @@ def random_codebook(form: CodebookFormat, rows: int, columns: int, seed: int = 0
 
 
 def dint_gemm_attributes(
-    form: UniformFormat | CodebookFormat, rows: int, columns: int, activation_bits: int
+    form: UniformFormat | CodebookFormat | DintFormat, rows: int, columns: int, activation_bits: int
 ) -> dict[str, Any]:
     """The attributes of a DintGemm node."""
     return {
@@ -96,7 +104,7 @@ def dint_gemm_attributes(
         "bits": form.bits,
         "group_size": form.group_size,
         "format": form.name,
-        "has_zero_point": int(isinstance(form, UniformFormat) and not form.symmetric),
+        "has_zero_point": int(not getattr(form, "symmetric", True)),
         "activation_bits": activation_bits,
     }
 

@@ -96,6 +96,7 @@ class LearnedRange(nn.Module):
         return values.reshape(len(values), -1)[:, : self.columns]
 
 
+@torch.enable_grad()
 def prepare(block: FoldableBlock, runner: BlockRunner, name: str, options: Options) -> None:
     """Learns the ranges of a block's layers and cuts their weights to them, in place.
 

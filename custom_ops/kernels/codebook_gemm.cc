@@ -3,6 +3,8 @@
 
 #include "arm_kernels.h"
 
+#include "arm_kernels.h"
+
 namespace edgeq::kernels {
 
 const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
@@ -13,21 +15,35 @@ const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
                                         matmul_f32_f32_codebook_6x16_avx2};
   static constexpr DintGemmKernels avx512{4, quantize_a8_avx512, matmul_f32_a8_codebook_4x16_avx2,
                                           matmul_f32_f32_codebook_12x32_avx512};
+  static constexpr DintGemmKernels avx_vnni{6,
+                                            quantize_a8_avx2,
+                                            matmul_f32_a8_codebook_4x16_avx2,
+                                            matmul_f32_f32_codebook_6x16_avx2,
+                                            0,
+                                            matmul_f32_a8_codebook_6x16_avx_vnni};
   static constexpr DintGemmKernels avx512_vnni{7,
                                                quantize_a8_avx512,
                                                matmul_f32_a8_codebook_1x32_avx512_vnni,
                                                matmul_f32_f32_codebook_12x32_avx512,
                                                1,
                                                matmul_f32_a8_codebook_7x32_avx512_vnni};
+  static constexpr DintGemmKernels avx512_vbmi{7,
+                                               quantize_a8_avx512,
+                                               matmul_f32_a8_codebook_1x32_avx512_vbmi,
+                                               matmul_f32_f32_codebook_12x32_avx512,
+                                               1,
+                                               matmul_f32_a8_codebook_7x32_avx512_vnni};
   switch (isa) {
   case Isa::avx2:
-  case Isa::avx_vnni:
     return avx2;
+  case Isa::avx_vnni:
+    return avx_vnni;
   case Isa::avx512:
     return avx512;
   case Isa::avx512_vnni:
-  case Isa::avx512_vbmi:
     return avx512_vnni;
+  case Isa::avx512_vbmi:
+    return avx512_vbmi;
   default:
     return generic;
   }

@@ -58,6 +58,7 @@ _ALL = (
     Method("outliers", "split", calibrated=False),
     Method("magr", "transform"),
     Method("cd", "refinement"),
+    Method("refit", "refinement"),
     Method("lorc", "correction"),
 )
 METHODS = {method.name: method for method in _ALL}

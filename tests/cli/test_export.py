@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeq.presets import choose
 from tests.cli.conftest import Edgeq
 
 
@@ -64,11 +65,26 @@ def test_recipes_round_trip(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> Non
     assert json.loads(again.out) == json.loads(first.out)
 
 
+def test_quality_chooses_scheme_and_method(
+    edgeq: Edgeq, books_6m: Path, evaluation_text: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = ("export", books_6m, "--bits", 3, "--quality", "best", "--dry-run", "--json")
+    for calibration in ((), ("--calibration", evaluation_text)):
+        settings = choose(3, "best", calibrated=bool(calibration))
+        caplog.clear()
+        recipe = json.loads(edgeq(*arguments, *calibration).out)["recipe"]
+        assert (recipe["scheme"], recipe["method"]) == (settings.scheme, settings.method)
+        assert recipe["method_options"] == dict(settings.options)
+        assert ("no calibration: best at 3 bits uses" in caplog.text) == (not calibration)
+
+
 BAD_ARGUMENTS = [
     (("--bits", 5), "unsupported bits, found 5, wanted 2, 3, 4 or 8"),
     (("--bits", 4, "--group-size", 100), "unsupported group size, found 100"),
     (("--scheme", "w4q"), "unknown scheme, found 'w4q'"),
     (("--scheme", "w4", "--bits", 4), "--scheme: two schemes"),
+    (("--quality", "great"), "--quality: unknown quality, found great, wanted fast or balanced or best"),
+    (("--quality", "best", "--method", "gptq"), "--method: two methods"),
     (("--layer", "lm_head"), "--layer: malformed override, found 'lm_head', wanted PATTERN=SCHEME"),
     (("--layer", "nonsense=w8"), "pattern matches no layer, found 'nonsense'"),
     (("--clip", "median"), "clip: Input should be 'minmax', 'mse' or 'l3'"),

@@ -35,8 +35,8 @@ constexpr std::size_t kStreams = 2;
 constexpr std::size_t kMostStreams = 3; // so that no tile is left alone
 constexpr std::size_t kStreamAhead = 2048;
 
-/// Multiplies tiles [first, last), at most kMostStreams, by `tokens` tokens from `token` on. look_up(tokens, block, tile,
-/// tables, sums) adds one block of a tile to sums[tokens][64]; finish(sums, tokens) may reorder the rows.
+/// Multiplies tiles [first, last), at most kMostStreams, by `tokens` tokens from `token` on. look_up(tokens, block,
+/// tile, tables, sums) adds one block of a tile to sums[tokens][64]; finish(sums, tokens) may reorder the rows.
 template <std::size_t kTokens, class LookUp, class Finish>
 EDGEQ_INLINE void matmul_lut_pass(const MatmulLut& product, std::size_t first, std::size_t last, std::size_t token,
                                   const LookUp& look_up, const Finish& finish) {

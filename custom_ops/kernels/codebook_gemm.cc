@@ -3,8 +3,6 @@
 
 #include "arm_kernels.h"
 
-#include "arm_kernels.h"
-
 namespace edgeq::kernels {
 
 const DintGemmKernels& codebook_gemm_kernels(Isa isa) {

@@ -2,7 +2,6 @@
 #include "dint_gemm.h"
 
 #include "arm_kernels.h"
-
 #include "codebook_fields.h"
 #include "decoded_tile.h"
 

@@ -24,9 +24,10 @@ const DintGemmKernels& codebook_gemm_kernels_arm(Isa isa) {
 }
 
 const LutGemmKernels& lut_gemm_kernels_arm(Isa) {
-  // No ARM core was measured: these costs are llvm-mca's estimates for Neoverse-N1 (docs/operators.md) at 2.5 GHz.
+  // No ARM core was measured: these costs are estimates for a Neoverse-N1 at 2.5 GHz, of llvm-mca (docs/operators.md)
+  // and, for decoding, by counting instructions.
   static constexpr LutGemmKernels neon{
-      build_lut_neon, matmul_f32_lut_bcq_4x64_neon, false, matmul_f32_f32_bcq_8x8_neon, 8, {13, 23, 100, 150, 50}};
+      build_lut_neon, matmul_f32_lut_bcq_4x64_neon, false, matmul_f32_f32_bcq_8x8_neon, 8, {12.5, 24.6, 100, 150, 94}};
   return neon;
 }
 

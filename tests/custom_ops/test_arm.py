@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from edgeq.formats.bcq import BcqFormat
+from edgeq.formats.codebook import CodebookFormat
+from edgeq.formats.dint import DintFormat
 from edgeq.formats.uniform import UniformFormat
 from edgeq_ops.instruction_sets import _kernel_info_model
 from edgeq_ops.library import LIBRARY_NAME
@@ -26,6 +29,8 @@ from tests.custom_ops.graphs import (
     one_node_model,
     open_session,
     random_bcq,
+    random_codebook,
+    random_dint,
     random_uniform,
 )
 
@@ -55,19 +60,26 @@ class Case(NamedTuple):
 
 def cases() -> list[Case]:
     return [
-        *(dint_case(bits, symmetric, 8) for bits in (2, 3, 4, 8) for symmetric in (True, False)),
-        *(dint_case(bits, bits == 4, 32) for bits in (3, 4)),
+        *(dint_case(UniformFormat(bits, 96, symmetric)) for bits in (2, 3, 4, 8) for symmetric in (True, False)),
+        *(dint_case(DintFormat(bits, 64, symmetric)) for bits in (3, 4) for symmetric in (True, False)),
+        *(dint_case(CodebookFormat(bits, 0)) for bits in (2, 3, 4)),
+        *(dint_case(form, 32) for form in (UniformFormat(3), DintFormat(4, 96, False), CodebookFormat(4, 160))),
         *(lut_case(planes, 8) for planes in (1, 2, 3, 4)),
         *(lut_case(planes, 16) for planes in (2, 3)),
         gather_case(),
     ]
 
 
-def dint_case(bits: int, symmetric: bool, activation_bits: int) -> Case:
-    form = UniformFormat(bits, 96, symmetric)
-    model = dint_gemm_model(form, random_uniform(form, ROWS, COLUMNS, seed=bits), activation_bits)
-    name = f"dint_{bits}_{'symmetric' if symmetric else 'asymmetric'}_a{activation_bits}"
-    return Case(name, model, (2e-6, 2e-6) if activation_bits == 32 else (0, 0))
+def dint_case(form: UniformFormat | DintFormat | CodebookFormat, activation_bits: int = 8) -> Case:
+    make: dict[type, Callable[..., Any]] = {
+        UniformFormat: random_uniform,
+        DintFormat: random_dint,
+        CodebookFormat: random_codebook,
+    }
+    model = dint_gemm_model(form, make[type(form)](form, ROWS, COLUMNS, seed=form.bits), activation_bits)
+    kind = "" if getattr(form, "symmetric", True) else "_asymmetric"
+    tolerances = (2e-6, 2e-6) if activation_bits == 32 else (0, 0)
+    return Case(f"{form.name}_{form.bits}{kind}_a{activation_bits}", model, tolerances)
 
 
 def lut_case(planes: int, table_bits: int) -> Case:

@@ -61,6 +61,8 @@ def make(root: Path) -> None:
     if (root / ".complete").exists():
         return
     _unpack(root, "aarch64", DEBIAN_PACKAGES, dependencies=True)
+    if not (root / "lib").exists():  # newer packages rely on a link that the installer makes
+        (root / "lib").symlink_to("usr/lib")
     _add_wheels(root)
     _describe_cpus(root)
     (root / ".complete").touch()

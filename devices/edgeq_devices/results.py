@@ -63,6 +63,7 @@ class Measurement:
         idle: Energy of the idle machine, before and after.
         operators: Time of each node of the graph; empty unless asked for.
         trace: ONNX Runtime's trace as JSON; ``None`` unless asked for.
+        notes: Reasons to distrust every row of the machine.
     """
 
     job: Job
@@ -75,9 +76,10 @@ class Measurement:
     idle: tuple[Idle, ...] = ()
     operators: tuple[Node, ...] = ()
     trace: bytes | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, job: Job, events: Sequence[object]) -> Measurement:
+    def of(cls, job: Job, events: Sequence[object], notes: tuple[str, ...] = ()) -> Measurement:
         """Collects the checked events of a job that ran to its end."""
         before, after = _all(State, events)
         (loaded,), (done,) = _all(Loaded, events), _all(Done, events)
@@ -85,7 +87,19 @@ class Measurement:
         nodes = tuple(node for found in _all(Operators, events) for node in found.nodes)
         packed = b"".join(piece.data for piece in _all(Trace, events))
         trace = unpack_trace(packed) if packed else None
-        return cls(job, loaded, _all(Repetition, events), done, before, after, power, _all(Idle, events), nodes, trace)
+        return cls(
+            job,
+            loaded,
+            _all(Repetition, events),
+            done,
+            before,
+            after,
+            power,
+            _all(Idle, events),
+            nodes,
+            trace,
+            notes,
+        )
 
     @property
     def samples_ns(self) -> tuple[int, ...]:
@@ -129,7 +143,7 @@ class Measurement:
     @property
     def flags(self) -> list[str]:
         """Reasons to distrust the row."""
-        return find_flags(self.before, self.after, self.done, self.repetitions, self.idle)
+        return [*self.notes, *find_flags(self.before, self.after, self.done, self.repetitions, self.idle)]
 
 
 def unpack_trace(packed: bytes) -> bytes:

@@ -16,7 +16,7 @@ from edgeq.bundle.elf import check_machine
 from edgeq.bundle.platforms import current_platform
 from edgeq.bundle.reader import Bundle
 from edgeq.errors import EdgeqError
-from edgeq_devices.answers import number, text
+from edgeq_devices.answers import number, printable, text
 from edgeq_devices.board import Board
 from edgeq_devices.boards import identify, load_boards
 from edgeq_devices.boards.schema import Identity
@@ -27,7 +27,8 @@ from edgeq_devices.job import Job, Model
 from edgeq_devices.remote import Listener, measure_events
 from edgeq_devices.results import Measurement
 from edgeq_devices.transports import open_transport
-from edgeq_ops import library_path
+from edgeq_devices.transports.base import run
+from edgeq_ops import platforms
 
 _PLATFORMS = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64", "armv7l": "linux-armv7", "armv8l": "linux-armv7"}
 
@@ -46,6 +47,7 @@ class Session:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.kind = identify(identity(board.facts))
+        self._notes = tuple(_emulation(board))
 
     @property
     def platform(self) -> str:
@@ -108,7 +110,7 @@ class Session:
             EdgeqError: The board was busy, the connection was lost, or the measuring process failed there.
         """
         events = measure_events(self.board, job, listen)
-        return Measurement.of(job, parse_events(events, self.board.name))
+        return Measurement.of(job, parse_events(events, self.board.name), self._notes)
 
     def _operators(self, library: Path | None) -> Path | None:
         """The library to send; ``None`` for the one that is there."""
@@ -118,24 +120,25 @@ class Session:
 
 
 def library_for(platform_name: str, library: Path | None) -> Path:
-    """The operator library for a platform: the one given, or this installation's where it fits.
+    """The operator library for a platform: the one given, this installation's where it fits, or one built for it.
 
     Raises:
-        EdgeqError: There is none, or it is for another platform.
+        EdgeqError: There is none, it is for another platform, or it cannot be built here.
     """
-    if library is None and platform_name == current_platform():
-        return library_path()
     if library is None:
-        raise EdgeqError(
-            "no operators for the board",
-            field="--library",
-            wanted=f"a library for {platform_name}",
-            remedy=f"take that of a bundle exported with --target {platform_name}",
-        )
+        return platforms.library_for(platform_name, current_platform())
     if not library.is_file():
         raise EdgeqError("no such operator library", file=library)
     check_machine(library, platform_name)
     return library
+
+
+def _emulation(board: Board) -> Iterator[str]:
+    """Says so where the board's kernel is of another machine than the programs that it runs."""
+    kernel = run(board.transport, ["uname", "-m"]).stdout.decode(errors="replace").strip()
+    machine = text(board.facts, "machine", board.name)
+    if kernel != machine and {kernel, machine} <= _PLATFORMS.keys() and "x86_64" in (kernel, machine):
+        yield f"emulated: {machine} on {printable(kernel)}; its times say nothing about a real board"
 
 
 def identity(facts: dict[str, Any]) -> Identity:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeq.formats import layout
 from edgeq.formats.bcq import BcqFormat, BcqTensor
-from tests.custom_ops.graphs import Floats, gemm_model
+from tests.custom_ops.graphs import Floats, gemm_model, round_activations
 
 Doubles = NDArray[np.float64]
 
@@ -62,6 +62,29 @@ def _select(entries: Doubles, bits: NDArray[Any]) -> Doubles:
     runs = range(nibbles.shape[1])
     total: Doubles = np.sum([entries[:, run, nibbles[:, run]] for run in runs], axis=0)
     return total
+
+
+def multiply_bytes(form: BcqFormat, tensor: BcqTensor, x: Floats) -> Doubles:
+    """X · Wᵀ with int8 activations and weights rounded to bytes, ``[tokens, N]``, in float64."""
+    selected = np.take_along_axis(
+        _round_levels(tensor).repeat(form.group_size or x.shape[1], axis=1)[:, : x.shape[1]],
+        tensor.codes[..., None].astype(np.intp),
+        axis=2,
+    )
+    y: Doubles = round_activations(x, form.group_size) @ selected[..., 0].T
+    return y
+
+
+def _round_levels(tensor: BcqTensor) -> Doubles:
+    """The values of all codes, ``[N, G, 2^bits]``, rounded to a multiple of their group's scale."""
+    coefficients = tensor.coefficients.astype(np.float32)
+    bits = coefficients.shape[2]
+    levels = tensor.offsets.astype(np.float32)[..., None].repeat(2**bits, axis=2)
+    for plane in range(bits):
+        levels += np.where(np.arange(2**bits) >> plane & 1, np.float32(1), np.float32(-1)) * coefficients[..., [plane]]
+    scale = np.abs(levels).max(axis=2, keepdims=True) * (np.float32(1) / np.float32(127))
+    scale = ((scale.view(np.uint32) + np.uint32(0xFFF)) & ~np.uint32(0xFFF)).view(np.float32)  # 12 significant bits
+    return np.rint(levels * (np.float32(1) / scale)).astype(np.float64) * scale
 
 
 def magnitude(form: BcqFormat, tensor: BcqTensor, x: Floats, bias: Floats | None = None) -> Doubles:

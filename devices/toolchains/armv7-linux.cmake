@@ -7,6 +7,7 @@ if(EDGEQ_ZIG)
   include(${CMAKE_CURRENT_LIST_DIR}/zig.cmake)
 else()
   set(CMAKE_CXX_COMPILER arm-linux-gnueabihf-g++)
+  set(CMAKE_CXX_FLAGS_INIT -Wno-psabi) # notes on calls from before GCC 7
 endif()
 set(EDGEQ_QEMU qemu-arm)
 if(NOT EDGEQ_SYSROOT) # where Debian's cross compiler has it

@@ -41,7 +41,7 @@ class KvCache(Protocol):
 def bind_array(binding: ort.IOBinding, name: str, array: NDArray[np.generic], *, output: bool = False) -> None:
     """Binds a contiguous array's memory itself; the array must outlive the run."""
     bind = binding.bind_output if output else binding.bind_input
-    bind(name, "cpu", 0, array.dtype.type, list(array.shape), array.ctypes.data)
+    bind(name, "cpu", 0, array.dtype.type, array.shape, array.__array_interface__["data"][0])
 
 
 def cache_names(decoder: Decoder) -> list[tuple[str, str]]:

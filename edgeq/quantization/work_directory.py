@@ -20,6 +20,7 @@ from edgeq.errors import EdgeqError
 from edgeq.version import __version__
 
 STATE_NAME = "run.json"
+BLOCK_NAME = "block-{}.safetensors"
 LIBRARIES = ("torch", "transformers", "numpy")
 
 Fingerprint = dict[str, str | int | bool]
@@ -45,25 +46,32 @@ class WorkDirectory:
     def open(cls, directory: Path | None, fingerprint: Fingerprint) -> WorkDirectory:
         """Makes the directory, or continues the run that it holds; ``None`` keeps nothing.
 
+        A run that finished no block gives way to any other.
+
         Raises:
-            EdgeqError: It holds another run, or cannot be written.
+            EdgeqError: It holds finished blocks of another run, or files of another kind, or cannot be written.
         """
         if directory is None:
             return cls(None)
-        state = directory / STATE_NAME
+        work = cls(directory)
         try:
-            if state.exists():
-                _check_same(state, fingerprint)
-            elif directory.is_dir() and any(directory.iterdir()):
-                raise EdgeqError(
-                    "not a work directory", file=directory, found=f"files, but no {STATE_NAME}", wanted="an empty one"
-                )
-            else:
-                directory.mkdir(parents=True, exist_ok=True)
-                _write(state, json.dumps(fingerprint, indent=2).encode())
+            work._take(directory, fingerprint)
         except OSError as error:
             raise EdgeqError(f"cannot use the work directory ({error.strerror})", file=directory) from error
-        return cls(directory)
+        return work
+
+    def _take(self, directory: Path, fingerprint: Fingerprint) -> None:
+        state = directory / STATE_NAME
+        if state.exists():
+            if any(directory.glob(BLOCK_NAME.format("*"))):
+                _check_same(state, fingerprint)
+                return
+            shutil.rmtree(directory)
+        elif directory.is_dir() and any(directory.iterdir()):
+            found = f"files, but no {STATE_NAME}"
+            raise EdgeqError("not a work directory", file=directory, found=found, wanted="an empty one")
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(state, json.dumps(fingerprint, indent=2).encode())
 
     def load(self, index: int) -> dict[str, Tensor] | None:
         """The tensors of a finished block, ``None`` if it is not finished.
@@ -101,7 +109,7 @@ class WorkDirectory:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _path(self, index: int) -> Path | None:
-        return None if self._directory is None else self._directory / f"block-{index:04d}.safetensors"
+        return None if self._directory is None else self._directory / BLOCK_NAME.format(f"{index:04d}")
 
 
 def _check_same(state: Path, fingerprint: Fingerprint) -> None:

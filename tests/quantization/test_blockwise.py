@@ -214,6 +214,15 @@ def test_a_damaged_block_is_named(untied: tuple[Path, nn.Module], tmp_path: Path
         quantize_checkpoint(Checkpoint(untied[0]), _plan("gptq"), None, Calibration(DATA, work=work))
 
 
+def test_a_run_without_a_finished_block_gives_way(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    _interrupt(untied[0], work)
+    for block in work.glob("block-*"):
+        block.unlink()
+    quantize_checkpoint(Checkpoint(untied[0]), _plan("gptq", "w4g32"), None, Calibration(DATA, work=work))
+    assert not work.exists()
+
+
 def test_a_directory_of_something_else_is_left_alone(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(EdgeqError, match="not a work directory"):

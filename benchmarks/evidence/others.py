@@ -22,7 +22,7 @@ from edgeq.methods import rtn
 from edgeq.schemes import Scheme
 from evidence.cells import Cell
 from evidence.quality import DecoderQuality, torch_model
-from evidence.samples import calibration_ids
+from evidence.samples import calibration_data
 from evidence.subjects import Subject
 
 VOCABULARY = "w8g32"
@@ -66,8 +66,8 @@ class OtherTools:
 
     def _grams_of(self, seed: int) -> Grams:
         if seed not in self._grams:
-            ids = calibration_ids(self._subject, seed)
-            self._grams[seed] = collect_grams(self._quality.original_model, torch.from_numpy(ids))
+            ids = torch.from_numpy(calibration_data(self._subject, seed).ids)
+            self._grams[seed] = collect_grams(self._quality.original_model, ids)
         return self._grams[seed]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from edgeq.bundle.manifest import LayerRecord
-from edgeq.calibration.data import CalibrationData
 from edgeq.checkpoint import Checkpoint
 from edgeq.quantization.blockwise import Calibration
 from edgeq.quantization.plan import Plan
@@ -20,7 +19,7 @@ from evidence.bundles import BundleCache
 from evidence.cells import Cell
 from evidence.others import VOCABULARY
 from evidence.quality import DecoderQuality, EncoderQuality
-from evidence.samples import calibration_ids
+from evidence.samples import calibration_data
 from evidence.subjects import Subject
 
 
@@ -60,11 +59,8 @@ class OwnTool:
             method=cell.method,
             options=dict(cell.options),
         )
-        calibration = None if cell.seed is None else self._calibration(cell.seed)
+        calibration = None if cell.seed is None else Calibration(calibration_data(self._subject, cell.seed))
         return quantize_checkpoint(Checkpoint(self._subject.checkpoint), plan, calibration=calibration)
-
-    def _calibration(self, seed: int) -> Calibration:
-        return Calibration(CalibrationData(calibration_ids(self._subject, seed), "calibration text", seed))
 
 
 def bits(records: list[LayerRecord]) -> float:

@@ -19,7 +19,7 @@ from evidence.markdown import table
 from evidence.others import Grams, collect_grams
 from evidence.quality import DecoderQuality
 from evidence.results import Record
-from evidence.samples import calibration_ids
+from evidence.samples import calibration_data
 from evidence.subjects import Subject
 
 TOLERANCES = (1e-2, 1e-3)
@@ -57,7 +57,7 @@ class Ranks:
     def run(self, cell: Cell) -> dict[str, Any]:
         """As the cell asks."""
         if self._grams is None:
-            self._grams = collect_grams(self._model, torch.from_numpy(calibration_ids(self._subject, 0)))
+            self._grams = collect_grams(self._model, torch.from_numpy(calibration_data(self._subject, 0).ids))
         options = dict(cell.options)
         if not options:
             return _rank_summary(self._grams)

@@ -58,6 +58,13 @@ class Row:
         return weights.name if weights else "fp32"
 
     @property
+    def variant(self) -> str:
+        """The format, and how the scheme differs from asymmetric weights and float32 activations."""
+        scheme = Scheme.parse(self.cell.scheme)
+        symmetric = ", symmetric" if getattr(scheme.weights, "symmetric", False) else ""
+        return f"{self.format}{symmetric}" + ("" if scheme.activation_bits == 32 else ", int8 activations")
+
+    @property
     def group(self) -> str:
         """One of `COLUMNS`."""
         weights = Scheme.parse(self.cell.scheme).weights

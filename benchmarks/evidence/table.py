@@ -52,10 +52,10 @@ def _decoder_section(records: Sequence[Record], model: str) -> str:
 
 
 def _matrix(rows: Sequence[Row], bits: int) -> str:
-    """Methods by group size, one block of rows per format."""
+    """Methods by group size, one block of rows per format and kind of activations."""
     lines = []
-    for name in dict.fromkeys(row.format for row in rows):
-        chosen = [row for row in rows if row.format == name]
+    for name in sorted({row.variant for row in rows}, key=lambda name: (name != "uniform", name)):
+        chosen = [row for row in rows if row.variant == name]
         sizes = {row.group: f"{row.bits:.3f}" for row in chosen}
         lines.append([f"*{name}*: stored bits", *(f"*{sizes[group]}*" if group in sizes else "" for group in COLUMNS)])
         for method in dict.fromkeys(row.method for row in chosen):

@@ -8,6 +8,9 @@ Source: MagR (arXiv 2406.00800), sections 3.2 and 3.3. Per output row it minimis
 by proximal gradient steps. The paper's α has its meaning where the largest singular value of X is 1. Here H = XᵀX is
 summed over all calibration tokens and divided by its largest eigenvalue (the authors' code takes the last sample only),
 so that the step size is 1 and the threshold of the proximal operator is α itself; this normalisation is our reading.
+
+GPTQ then sweeps over the reduced weights, whose outputs are nearly those of the original ones; the searches and the
+coordinate descent after it measure against the original weights.
 """
 
 from __future__ import annotations

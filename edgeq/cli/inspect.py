@@ -13,11 +13,11 @@ from typer import Argument, Option
 from edgeq.cli.console import human_bytes, print_json
 
 if TYPE_CHECKING:
-    from edgeq.bundle.manifest import LayerRecord, Manifest
+    from edgeq.bundle.manifest import CorrectionRecord, LayerRecord, Manifest
     from edgeq.bundle.reader import Bundle
 
 _GRAPH_REMEDY = "not counted: needs the onnx-ir package, pip install 'edgeq[export]'"
-_TEXT_COLUMNS = ("scheme", "layer", "operators", "operator", "file", "sha256")
+_TEXT_COLUMNS = ("scheme", "corrections", "layer", "operators", "operator", "file", "sha256")
 
 
 def command(
@@ -136,18 +136,26 @@ def _scheme_table(description: dict[str, Any]) -> Table:
 
 
 def _layer_table(manifest: Manifest) -> Table:
-    headers = ["layer", "operators", "scheme", "shape", "stored", "bits per weight"]
-    return headers, [
+    headers = ["layer", "operators", "scheme", "corrections", "shape", "stored", "bits per weight"]
+    rows = [
         [
             layer.name,
             " ".join(layer.operators),
             layer.scheme,
+            ", ".join(map(_describe_correction, layer.corrections)),
             f"{layer.rows}×{layer.columns}",
             human_bytes(layer.size),
             f"{8 * layer.size / (layer.rows * layer.columns):.3f}",
         ]
         for layer in manifest.layers
     ]
+    if any(layer.corrections for layer in manifest.layers):
+        return headers, rows
+    return headers[:3] + headers[4:], [row[:3] + row[4:] for row in rows]
+
+
+def _describe_correction(correction: CorrectionRecord) -> str:
+    return f"rank {correction.rank}" if correction.kind == "low_rank" else f"{correction.entries:,} sparse"
 
 
 def _operator_table(counts: dict[str, int] | None) -> Table:

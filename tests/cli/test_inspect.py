@@ -76,6 +76,17 @@ def test_layers_only_when_asked_for(edgeq, bundle):
     assert len(rows) == 3
 
 
+def test_corrections_have_a_column_where_there_are_any(edgeq, bundle, tmp_path):
+    corrected = tmp_path / "bundle"
+    shutil.copytree(bundle, corrected)
+    corrections = [{"kind": "sparse", "size": 5012, "entries": 1220}, {"kind": "low_rank", "size": 1024, "rank": 8}]
+    write_records(corrected, layers=[LAYERS[1], LAYERS[2] | {"size": 7316, "corrections": corrections}])
+    assert table(edgeq("inspect", corrected, "--layers").out, "layer") == [
+        ["q0", "DintGemm", "w4g128", "", "32×32", "576 B", "4.500"],
+        ["o0", "LutGemm", "w3-bcq", "1,220 sparse, rank 8", "32×32", "7.32 kB", "57.156"],
+    ]
+
+
 def test_verify_compares_hashes(edgeq, bundle, tmp_path):
     assert "sizes and hashes of all files are as recorded" in edgeq("inspect", bundle, "--verify").out
     tampered = tmp_path / "tampered"
@@ -91,7 +102,7 @@ def test_verify_compares_hashes(edgeq, bundle, tmp_path):
 
 def test_json_holds_all_of_it(edgeq, bundle):
     document = json.loads(edgeq("inspect", bundle, "--json").out)
-    assert document["layers"] == LAYERS
+    assert document["layers"] == [layer | {"corrections": []} for layer in LAYERS]
     assert document["bits_per_weight"] == pytest.approx(8 * 7296 / 11648)
     assert document["schemes"]["w3-bcq"] == {"matrices": 1, "weights": 1024, "size": 1280, "bits_per_weight": 10.0}
     assert document["graph_operators"]["MatMul"] == 9

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROWS = 512  # rows swept at a time: one column of them fills the vector units, one block of them the cache
+ROWS = 1024  # rows swept at a time: enough for each of the small operations on a column to outweigh its call
 DAMPING_STEPS = 6
 
 
@@ -141,9 +141,10 @@ class _Sweep:
         self.rows, self.columns = weight.shape
         self.fmt, self.options = fmt, options
         self.group_size = fmt.group_size or self.columns
-        self.upper, self.order = factor.upper, factor.order
+        self.upper = factor.upper
+        self.order: list[int] = factor.order.tolist()
+        self.pivots: list[float] = factor.upper.diagonal().tolist()
         self.work = weight.T[self.order].contiguous()
-        self.codes = torch.empty(self.columns, self.rows, dtype=torch.uint8)
         self.grids: list[Grid] = []
         if options.act_order or options.static_groups:
             importance = statistics.diagonal.float()
@@ -162,10 +163,13 @@ class _Sweep:
             end = min(start + block, self.columns)
             errors = self._round_block(start, end)
             self.work[end:].addmm_(self.upper[start:end, end:].T, errors, alpha=-1)
-        codes = torch.empty_like(self.codes)
-        codes[self.order] = self.codes
         assert len(self.grids) == group_count(self.columns, self.fmt.group_size)
-        return assemble(self.fmt, codes.T, self.grids)
+        decoded = torch.empty_like(self.work)
+        decoded[self.order] = self.work
+        # Rounding a level gives its code; many columns at a time, it costs next to nothing.
+        parts = torch.split(decoded.T, self.group_size, 1)
+        codes = [grid.round(part) for grid, part in zip(self.grids, parts, strict=True)]
+        return assemble(self.fmt, torch.cat(codes, 1), self.grids)
 
     def _block_size(self) -> int:
         """Blocks in which every group that starts finds its columns compensated: whole groups, or parts of one."""
@@ -178,18 +182,15 @@ class _Sweep:
         """Rounds the columns of a block; returns their scaled errors, float32 ``[end - start, N]``."""
         errors = torch.empty(end - start, self.rows)
         for column in range(start, end):
-            grid = self._grid_of(column)
-            weights = self.work[column].unsqueeze(1)
-            codes = grid.round(weights)
-            self.codes[column] = codes[:, 0]
-            error = errors[column - start]
-            torch.sub(self.work[column], grid.decode(codes)[:, 0], out=error)
-            error.div_(self.upper[column, column])
+            weights, error = self.work[column], errors[column - start]
+            rounded = self._grid_of(column).nearest(weights.unsqueeze(1)).squeeze(1)
+            torch.sub(weights, rounded, out=error).div_(self.pivots[column])
+            weights.copy_(rounded)
             self.work[column + 1 : end].addr_(self.upper[column, column + 1 : end], error, alpha=-1)
         return errors
 
     def _grid_of(self, column: int) -> Grid:
-        group = int(self.order[column]) // self.group_size
+        group = self.order[column] // self.group_size
         if group == len(self.grids):  # groups come in order unless their grids exist already
             part = slice(column, column + self.group_size)
             self.grids.append(

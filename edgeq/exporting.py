@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeq.bundle.platforms import current_platform
 from edgeq.checkpoint import Checkpoint, resolve_model
 from edgeq.errors import EdgeqError
 from edgeq.presets import apply_preset
@@ -62,6 +63,7 @@ def export(
     length: int | None = None,
     seed: int | None = None,
     portable: bool = False,
+    targets: list[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -84,6 +86,7 @@ def export(
         length: Tokens per window, 512 by default.
         seed: What the windows are drawn with.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
+        targets: Platforms whose operator library the bundle holds; this machine's if none is named.
         force: Replace ``output`` if it is not empty.
         progress: Told the stage, the steps done and the steps in all.
 
@@ -104,6 +107,7 @@ def export(
         length=length,
         seed=seed,
         portable=portable or None,
+        targets=targets,
     )
     recipe = apply_preset(recipe, bits=bits, quality=quality, scheme=scheme, method=method)
     return export_recipe(recipe, Path(output), force=force, progress=progress)
@@ -137,9 +141,16 @@ def export_recipe(
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
     _check_calibrated(recipe, plan)
+    libraries = _operator_libraries(recipe)
     if recipe.model.endswith(".onnx"):
         return edgeq_export.export_onnx_file(
-            Path(recipe.model), plan, output, portable=recipe.portable, force=force, progress=progress
+            Path(recipe.model),
+            plan,
+            output,
+            portable=recipe.portable,
+            libraries=libraries,
+            force=force,
+            progress=progress,
         )
     from edgeq.quantization.quantize import quantize_checkpoint
 
@@ -149,7 +160,18 @@ def export_recipe(
     if calibration is not None and memory is not None:
         calibration = replace(calibration, memory=memory)
     quantized = quantize_checkpoint(checkpoint, plan, progress, calibration)
-    return edgeq_export.export_bundle(quantized, output, portable=recipe.portable, force=force, progress=progress)
+    return edgeq_export.export_bundle(
+        quantized, output, portable=recipe.portable, libraries=libraries, force=force, progress=progress
+    )
+
+
+def _operator_libraries(recipe: Recipe) -> dict[str, Path] | None:
+    """The library of each target, built where it is not there; before anything else, so that it fails early."""
+    if not recipe.targets or recipe.portable:
+        return None
+    from edgeq_ops.platforms import library_for
+
+    return {target: library_for(target, current_platform()) for target in dict.fromkeys(recipe.targets)}
 
 
 def estimate(recipe: Recipe) -> Estimate:

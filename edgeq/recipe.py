@@ -35,6 +35,7 @@ class Recipe(BaseModel):
         seed: What the windows are drawn with.
         sequential: Whether a layer is observed after those before it in its block are quantized.
         portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
+        targets: Platforms whose operator library the bundle holds; this machine's if none is named.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +55,7 @@ class Recipe(BaseModel):
     seed: int = 0
     sequential: bool = True
     portable: bool = False
+    targets: list[str] = Field(default_factory=list)
 
     def plan(self) -> Plan:
         """The quantization plan.

@@ -103,6 +103,14 @@ def command(
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
     ] = False,
+    target: Annotated[
+        list[str] | None,
+        Option(
+            help="Platform whose operators the bundle holds, such as linux-aarch64; may be repeated. "
+            "(default: this machine's)",
+            show_default=False,
+        ),
+    ] = None,
     revision: Annotated[str | None, Option(help="Revision on the hub.", show_default=False)] = None,
     recipe: Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)] = None,
     save_recipe: Annotated[
@@ -138,6 +146,7 @@ def command(
         seed=seed,
         sequential=sequential,
         portable=portable or None,
+        targets=target,
     )
     plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
     budget = parse_bytes(memory, "--memory") if memory else None

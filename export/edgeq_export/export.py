@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ def export_bundle(
     output: Path,
     *,
     portable: bool = False,
+    libraries: Mapping[str, Path] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -64,6 +66,7 @@ def export_bundle(
         quantized: The model; its packed weights go to the bundle as they lie in memory.
         output: Directory to create.
         portable: Write stock operators, for places where no custom library may load.
+        libraries: The operator library of each platform; by default this platform's.
         force: Replace ``output`` if it is not empty.
         progress: Told the stages ``trace`` and ``write``.
 
@@ -93,6 +96,7 @@ def export_bundle(
         layers=layers,
         documents=_generation_document(quantized, graph) if decoder else {},
         copies=companion_files(quantized.checkpoint.directory),
+        libraries=libraries,
     )
     return write_bundle(contents, output, force=force, progress=progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def export_onnx_file(
     output: str | Path,
     *,
     portable: bool = False,
+    libraries: Mapping[str, Path] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -49,6 +51,7 @@ def export_onnx_file(
         plan: The scheme of each layer; names come from modules where the file still tells them, else from nodes.
         output: Directory to create.
         portable: Write stock operators, for places where no custom library may load.
+        libraries: The operator library of each platform; by default this platform's.
         force: Replace ``output`` if it is not empty.
         progress: Told the stages ``quantize`` and ``write``.
 
@@ -79,6 +82,7 @@ def export_onnx_file(
         layers=[portable_record(record) for record in result.records] if portable else result.records,
         documents=_genai_document(model, config, path.parent) if kind == "decoder" else {},
         copies=companion_files(path.parent),
+        libraries=libraries,
     )
     return write_bundle(contents, output, force=force, progress=progress)
 

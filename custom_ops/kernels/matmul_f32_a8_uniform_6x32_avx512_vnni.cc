@@ -42,8 +42,7 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
     const __m512i zeros[2] = {Lines::zeros(trailer + (ZeroPoint ? 64 : 0)),
                               Lines::zeros(trailer + (ZeroPoint ? 80 : 0))};
     for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
-      if (Tokens == 1)
-        prefetch_stream(codes, 2 * Fields::kChunkBytes);
+      prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
         const __m512i upper = decode(codes, f, zeros[0]), lower = decode(codes + Fields::kChunkBytes, f, zeros[1]);
         EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {

@@ -63,13 +63,16 @@ class WorkDirectory:
     def _take(self, directory: Path, fingerprint: Fingerprint) -> None:
         state = directory / STATE_NAME
         if state.exists():
-            if any(directory.glob(BLOCK_NAME.format("*"))):
-                _check_same(state, fingerprint)
+            found = _read(state)
+            if found == fingerprint:
                 return
+            if any(directory.glob(BLOCK_NAME.format("*"))):
+                raise _differs(directory, found, fingerprint)
             shutil.rmtree(directory)
         elif directory.is_dir() and any(directory.iterdir()):
-            found = f"files, but no {STATE_NAME}"
-            raise EdgeqError("not a work directory", file=directory, found=found, wanted="an empty one")
+            raise EdgeqError(
+                "not a work directory", file=directory, found=f"files, but no {STATE_NAME}", wanted="an empty one"
+            )
         directory.mkdir(parents=True, exist_ok=True)
         _write(state, json.dumps(fingerprint, indent=2).encode())
 
@@ -112,21 +115,24 @@ class WorkDirectory:
         return None if self._directory is None else self._directory / BLOCK_NAME.format(f"{index:04d}")
 
 
-def _check_same(state: Path, fingerprint: Fingerprint) -> None:
+def _read(state: Path) -> Fingerprint:
     try:
         found = json.loads(state.read_bytes())
     except ValueError as error:
         raise EdgeqError("damaged work directory", file=state, remedy="delete the directory") from error
-    for field in sorted(fingerprint.keys() | found.keys()):
-        if found.get(field) != fingerprint.get(field):
-            raise EdgeqError(
-                "unfinished run with other settings",
-                file=state.parent,
-                field=field,
-                found=found.get(field),
-                wanted=fingerprint.get(field),
-                remedy="repeat that run's settings, delete the directory, or choose another --work-dir",
-            )
+    return found if isinstance(found, dict) else {}
+
+
+def _differs(directory: Path, found: Fingerprint, wanted: Fingerprint) -> EdgeqError:
+    field = min(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    return EdgeqError(
+        "unfinished run with other settings",
+        file=directory,
+        field=field,
+        found=found.get(field),
+        wanted=wanted.get(field),
+        remedy="repeat that run's settings, delete the directory, or choose another --work-dir",
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,9 +11,11 @@ set(EDGEQ_NEON
   matmul_f32_lut_bcq_4x64_neon.cc
   quantize_a8_neon.cc)
 set(EDGEQ_DOTPROD
+  matmul_f32_a8_bcq_6x16_dotprod.cc
   matmul_f32_a8_codebook_6x16_dotprod.cc
   matmul_f32_a8_uniform_6x16_dotprod.cc)
 set(EDGEQ_I8MM
+  matmul_f32_a8_bcq_8x8_i8mm.cc
   matmul_f32_a8_codebook_8x8_i8mm.cc
   matmul_f32_a8_uniform_8x8_i8mm.cc)
 

@@ -23,12 +23,30 @@ const DintGemmKernels& codebook_gemm_kernels_arm(Isa isa) {
   return isa == Isa::neon ? neon : isa == Isa::dotprod ? dotprod : i8mm;
 }
 
-const LutGemmKernels& lut_gemm_kernels_arm(Isa) {
-  // No ARM core was measured: these costs are estimates for a Neoverse-N1 at 2.5 GHz, of llvm-mca (docs/operators.md)
-  // and, for decoding, by counting instructions.
+const LutGemmKernels& lut_gemm_kernels_arm(Isa isa) {
+  // No ARM core was measured: these costs are estimates at 2.5 GHz, of llvm-mca (docs/operators.md) and, for decoding,
+  // by counting instructions. By smlal, products with int8 activations cost more than lookups.
   static constexpr LutGemmKernels neon{
       build_lut_neon, matmul_f32_lut_bcq_4x64_neon, false, matmul_f32_f32_bcq_8x8_neon, 8, {12.5, 24.6, 100, 150, 94}};
-  return neon;
+  static constexpr LutGemmKernels dotprod{build_lut_neon,
+                                          matmul_f32_lut_bcq_4x64_neon,
+                                          false,
+                                          matmul_f32_f32_bcq_8x8_neon,
+                                          8,
+                                          {12.5, 24.6, 100, 150, 94, 60, 12.5, 19},
+                                          quantize_a8_neon,
+                                          matmul_f32_a8_bcq_6x16_dotprod,
+                                          6};
+  static constexpr LutGemmKernels i8mm{build_lut_neon,
+                                       matmul_f32_lut_bcq_4x64_neon,
+                                       false,
+                                       matmul_f32_f32_bcq_8x8_neon,
+                                       8,
+                                       {12.5, 24.6, 100, 150, 94, 60, 12.5, 11},
+                                       quantize_a8_neon,
+                                       matmul_f32_a8_bcq_8x8_i8mm,
+                                       8};
+  return isa == Isa::neon ? neon : isa == Isa::dotprod ? dotprod : i8mm;
 }
 
 } // namespace edgeq::kernels

@@ -25,6 +25,8 @@ void matmul_f32_f32_codebook_8x8_neon(const MatmulF32&, std::size_t, std::size_t
 
 void build_lut_neon(const float*, const Grouping&, std::size_t, std::uint8_t*, LutBlock*);
 void matmul_f32_lut_bcq_4x64_neon(const MatmulLut&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_6x16_dotprod(const MatmulBcqA8&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_8x8_i8mm(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_8x8_neon(const MatmulBcq&, std::size_t, std::size_t);
 
 } // namespace edgeq::kernels

@@ -1,33 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "matmul_decoded_neon.h"
+#include "matmul_codebook_neon.h"
 #include "multiply_a8_neon.h"
 
 namespace edgeq::kernels {
-namespace {
-
-struct Neon {
-  static constexpr std::size_t kTokens = 4;
-
-  template <int Tokens, int Quarters> using Block = DecodedRegisterBlock<MultiplyNeon, Tokens, Quarters>;
-
-  static void run(const U8Block& block, std::size_t tokens) {
-    switch (tokens) {
-    case 1:
-      return Block<1, 4>::run(block);
-    case 2:
-      return Block<2, 4>::run(block);
-    case 3:
-      return Block<3, 2>::run(block);
-    default:
-      return Block<4, 2>::run(block);
-    }
-  }
-};
-
-} // namespace
 
 void matmul_f32_a8_codebook_4x8_neon(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  matmul_codebook_tiles<Neon>(product, first_tile, last_tile);
+  matmul_codebook_tiles<MultiplyNeon>(product, first_tile, last_tile);
 }
 
 } // namespace edgeq::kernels

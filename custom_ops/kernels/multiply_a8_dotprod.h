@@ -8,6 +8,9 @@ namespace edgeq::kernels {
 namespace {
 
 struct MultiplyDotprod {
+  static constexpr int kTokens = 6; // at most, in a register block
+  static constexpr int quarters(int tokens) { return tokens < 3 ? 8 : 4; }
+
   /// Activations are [inputs / 4][Tokens][4]: 32-bit words, four of which fill a register. A pass is as many chunks as
   /// fill whole registers.
   template <class Factors, int Tokens, int Quarters>

@@ -8,6 +8,9 @@ namespace edgeq::kernels {
 namespace {
 
 struct MultiplyI8mm {
+  static constexpr int kTokens = 8; // at most, in a register block
+  static constexpr int quarters(int tokens) { return tokens < 5 ? 4 : 2; }
+
   /// Eight inputs of tokens t and t + 1, [token][8 inputs]; `x` is [inputs / 4][Tokens][4]. Without a token t + 1,
   /// token t twice: its products are dropped.
   template <int Tokens, int Token> EDGEQ_INLINE int8x16_t token_pair(const std::int8_t* x) {

@@ -9,6 +9,9 @@ namespace edgeq::kernels {
 namespace {
 
 struct MultiplyNeon {
+  static constexpr int kTokens = 4; // at most, in a register block
+  static constexpr int quarters(int tokens) { return tokens < 3 ? 4 : 2; }
+
   /// 16-bit sums of a quarter: four lanes per row.
   struct Words {
     int16x8_t low, high;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The register block of MatmulA8 on 64-bit ARM for tiles that were decoded to signed bytes.
+// The register block of products of decoded tiles on 64-bit ARM.
 #pragma once
 
-#include "codebook_decode_tile.h"
-#include "codebook_dispatch.h"
-#include "codebook_neon.h"
 #include "matmul_a8_neon.h"
-#include "matmul_a8_prompt_driver.h"
+#include "matmul_u8_block.h"
 
 namespace edgeq::kernels {
 namespace {
 
-/// The bytes of a DecodedTile, which lie as 8-bit codes do, as factors of their own.
-struct DecodedFactors {
+/// The bytes of a DecodedTile, which lie as 8-bit codes do, as factors: signed ones, or unsigned ones less Centre, 128.
+template <int Centre> struct DecodedFactors {
   static constexpr int kBits = 8;
   static constexpr bool kZeroApart = false;
   static constexpr int kOffset = 0;
@@ -21,17 +18,17 @@ struct DecodedFactors {
   EDGEQ_MEMBER explicit DecodedFactors(const std::uint8_t*) {}
 
   template <int Field> EDGEQ_MEMBER int8x16_t get(const QuarterChunk<8>& chunk) const {
-    return vreinterpretq_s8_u8(chunk.line);
+    return vreinterpretq_s8_u8(Centre == 0 ? chunk.line : veorq_u8(chunk.line, vdupq_n_u8(Centre)));
   }
 };
 
-template <class Multiply, int Tokens, int Quarters> struct DecodedRegisterBlock {
+template <class Multiply, int Centre, int Tokens, int Quarters> struct DecodedRegisterBlock {
   EDGEQ_MEMBER static void add_block(const std::uint8_t* bytes, std::size_t count, const std::int8_t* x,
                                      const float* row_scales, const float* scales, float* y) {
     static constexpr std::int32_t kNoOffsets[Tokens] = {};
     QuarterSums<Tokens, Quarters> products;
-    NeonRegisterBlock<Multiply, DecodedFactors, Tokens, Quarters>::multiply(bytes, count, x, kNoOffsets, nullptr,
-                                                                            products);
+    NeonRegisterBlock<Multiply, DecodedFactors<Centre>, Tokens, Quarters>::multiply(bytes, count, x, kNoOffsets,
+                                                                                    nullptr, products);
     EDGEQ_UNROLL for (int q = 0; q < Quarters; ++q) {
       const float32x4_t scale = vld1q_f32(row_scales + 4 * q);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
@@ -56,15 +53,20 @@ template <class Multiply, int Tokens, int Quarters> struct DecodedRegisterBlock 
   }
 };
 
-template <int Bits> struct CodebookDecoder128 : CodebookTileDecoder<CodebookVector128, Bits, 0> {};
+/// The register blocks of a way to multiply, by the number of tokens.
+template <class Multiply, int Centre> struct DecodedKernel {
+  static constexpr std::size_t kTokens = Multiply::kTokens;
 
-/// Tiles [first_tile, last_tile) of a codebook, through `Kernel`.
-template <class Kernel>
-EDGEQ_INLINE void matmul_codebook_tiles(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  for_codebook<CodebookDecoder128>(product.layout, [&](auto decoder) __attribute__((always_inline)) {
-    matmul_a8_prompt<decltype(decoder), Kernel>(product, first_tile, last_tile);
-  });
-}
+  static void run(const U8Block& block, std::size_t tokens) { run_at_most<Multiply::kTokens>(block, tokens); }
+
+private:
+  template <int Tokens> EDGEQ_MEMBER static void run_at_most(const U8Block& block, std::size_t tokens) {
+    if constexpr (Tokens > 1)
+      if (tokens < Tokens)
+        return run_at_most<Tokens - 1>(block, tokens);
+    DecodedRegisterBlock<Multiply, Centre, Tokens, Multiply::quarters(Tokens)>::run(block);
+  }
+};
 
 } // namespace
 } // namespace edgeq::kernels

@@ -35,7 +35,7 @@ constexpr std::size_t lut_bytes(const Grouping& inputs, std::size_t table_bits) 
 using BuildLut = void (*)(const float* x, const Grouping& inputs, std::size_t table_bits, std::uint8_t* entries,
                           LutBlock* blocks);
 
-/// A product by lookup. With block b, plane p, coefficient α, offset z:
+/// A product by lookup, fastest over ranges of an even number of tiles. With block b, plane p, coefficient α, offset z:
 /// y[n] = bias[n] + Σ_b (scale[b] · (Σ_p α[n,p,b]·S[n,p,b]) + z[n,b]·sum[b]), S the exact sum of selected entries; the
 /// sums over b and over p are chains of fused multiply-adds in their order: every instruction set gives the same bits.
 struct MatmulLut {

@@ -29,13 +29,11 @@ struct BlockTables {
 
 /// Tiles that a lone pass over the tokens reads in turns, block by block, and bytes by which it fetches ahead in each:
 /// one tile's stream waits for a page table walk at every page, where the processor's own prefetchers stop. Measured on
-/// Sapphire Rapids, one token: 13 to 21 % less time from 4 KiB pages than one stream; four streams were slower from
-/// huge pages.
+/// Sapphire Rapids, one token: 10 to 21 % less time than one stream; three or four were slower.
 constexpr std::size_t kStreams = 2;
-constexpr std::size_t kMostStreams = 3; // so that no tile is left alone
 constexpr std::size_t kStreamAhead = 2048;
 
-/// Multiplies tiles [first, last), at most kMostStreams, by `tokens` tokens from `token` on. look_up(tokens, block,
+/// Multiplies tiles [first, last), at most kStreams, by `tokens` tokens from `token` on. look_up(tokens, block,
 /// tile, tables, sums) adds one block of a tile to sums[tokens][64]; finish(sums, tokens) may reorder the rows.
 template <std::size_t kTokens, class LookUp, class Finish>
 EDGEQ_INLINE void matmul_lut_pass(const MatmulLut& product, std::size_t first, std::size_t last, std::size_t token,
@@ -45,7 +43,7 @@ EDGEQ_INLINE void matmul_lut_pass(const MatmulLut& product, std::size_t first, s
   const std::size_t tokens = smaller(kTokens, product.tokens - token), tile_bytes = layout.tile_bytes();
   BlockTables tables{product.entries + token * entry_stride, entry_stride, product.blocks + token * block_stride,
                      block_stride};
-  alignas(64) float sums[kMostStreams][kTokens * kBcqTileRows];
+  alignas(64) float sums[kStreams][kTokens * kBcqTileRows];
   __builtin_memset(sums, 0, (last - first) * sizeof *sums);
   for_each_block(layout, [&](const BcqBlock& block) {
     for (std::size_t tile = first; tile < last; ++tile)
@@ -65,7 +63,7 @@ EDGEQ_INLINE void matmul_lut_tiles(const MatmulLut& product, std::size_t first, 
                                    const Finish& finish) {
   const bool once = product.tokens <= kTokens; // else tiles are read again, from the cache
   for (std::size_t tile = first, end = 0; tile < last; tile = end) {
-    end = !once ? tile + 1 : last - tile <= kMostStreams ? last : tile + kStreams;
+    end = once ? smaller(tile + kStreams, last) : tile + 1;
     for (std::size_t token = 0; token < product.tokens; token += kTokens)
       matmul_lut_pass<kTokens>(product, tile, end, token, look_up, finish);
   }

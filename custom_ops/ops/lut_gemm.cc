@@ -84,8 +84,8 @@ void LutGemm::multiply_f32(const ort::KernelContext& context, const Part& part) 
 
 template <class Kernel>
 void LutGemm::for_tiles(const ort::KernelContext& context, const Part& part, const Kernel& kernel) const {
-  for_chunks(context, branches_.tiles(), tile_chunks(part.tokens), [&](std::size_t first, std::size_t last) {
-    branches_.for_tiles(first, last,
+  for_chunks(context, tile_pairs(), pair_chunks(part.tokens), [&](std::size_t first, std::size_t last) {
+    branches_.for_tiles(2 * first, std::min(2 * last, branches_.tiles()),
                         [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
                             std::size_t end) { kernel(layout, weights, part.outputs[branch], begin, end); });
   });
@@ -112,10 +112,12 @@ std::size_t LutGemm::tokens_per_pass() const {
   return std::max(tokens / kPassMultiple, std::size_t{1}) * kPassMultiple;
 }
 
-std::size_t LutGemm::tile_chunks(std::size_t tokens) const {
-  const auto bytes = static_cast<double>(layout_.tile_bytes());
-  const double products = static_cast<double>(tokens * kernels::kBcqTileRows * layout_.inputs.padded_k);
-  return chunk_count(branches_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+std::size_t LutGemm::tile_pairs() const { return (branches_.tiles() + 1) / 2; }
+
+std::size_t LutGemm::pair_chunks(std::size_t tokens) const {
+  const auto bytes = static_cast<double>(2 * layout_.tile_bytes());
+  const double products = static_cast<double>(2 * tokens * kernels::kBcqTileRows * layout_.inputs.padded_k);
+  return chunk_count(tile_pairs(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
 }
 
 void LutGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }

@@ -32,7 +32,8 @@ private:
   template <class Kernel>
   void for_tiles(const ort::KernelContext& context, const Part& part, const Kernel& kernel) const;
   std::size_t tokens_per_pass() const;
-  std::size_t tile_chunks(std::size_t tokens) const;
+  std::size_t tile_pairs() const; // kernels read two tiles in turns
+  std::size_t pair_chunks(std::size_t tokens) const;
 
   kernels::LutGemmKernels kernels_;
   kernels::BcqLayout layout_; // of the first branch

@@ -24,7 +24,8 @@ def lut_gemm_model(
     form: BcqFormat, tensor: BcqTensor, table_bits: int, *, bias: Floats | None = None, rank: int = 2
 ) -> bytes:
     """A LutGemm with symbolic leading dimensions."""
-    attributes = lut_gemm_attributes(form, *tensor.codes.shape, table_bits)
+    rows, columns = tensor.codes.shape
+    attributes = lut_gemm_attributes(form, rows, columns, table_bits)
     return gemm_model("LutGemm", form.pack(tensor), attributes, bias, rank)
 
 
@@ -84,7 +85,8 @@ def _round_levels(tensor: BcqTensor) -> Doubles:
         levels += np.where(np.arange(2**bits) >> plane & 1, np.float32(1), np.float32(-1)) * coefficients[..., [plane]]
     scale = np.abs(levels).max(axis=2, keepdims=True) * (np.float32(1) / np.float32(127))
     scale = ((scale.view(np.uint32) + np.uint32(0xFFF)) & ~np.uint32(0xFFF)).view(np.float32)  # 12 significant bits
-    return np.rint(levels * (np.float32(1) / scale)).astype(np.float64) * scale
+    rounded: Doubles = np.rint(levels * (np.float32(1) / scale)).astype(np.float64) * scale
+    return rounded
 
 
 def magnitude(form: BcqFormat, tensor: BcqTensor, x: Floats, bias: Floats | None = None) -> Doubles:

@@ -8,7 +8,6 @@ after the earlier ones are quantized.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,10 +98,8 @@ def quantize_blocks(
 def run_fingerprint(model: nn.Module, checkpoint: Checkpoint, plan: Plan, calibration: Calibration) -> Fingerprint:
     """All that the result depends on."""
     samples, length = calibration.data.ids.shape
-    schemes = {target.name: str(scheme_of(plan, target)) for target in find_targets(model)}
     return {
         "model": checkpoint.content_fingerprint,
-        "schemes": json.dumps(schemes),
         "method": plan.describe_method(),
         "calibration": calibration.data.fingerprint,
         "samples": samples,
@@ -110,6 +107,7 @@ def run_fingerprint(model: nn.Module, checkpoint: Checkpoint, plan: Plan, calibr
         "seed": calibration.data.seed,
         "sequential": calibration.sequential,
         **library_versions(),
+        **{f"scheme of {target.name}": str(scheme_of(plan, target)) for target in find_targets(model)},
     }
 
 

@@ -169,7 +169,7 @@ def test_a_killed_run_continues_to_the_same_bytes(method: str, deep: Path, tmp_p
 
 DIFFERENT: dict[str, dict[str, Any]] = {
     "method": {"plan": _plan("awq+gptq")},
-    "schemes": {"plan": _plan("gptq", "w4g32")},
+    "scheme of lm_head": {"plan": _plan("gptq", "w4g32")},
     "calibration": {"calibration": Calibration(replace(DATA, ids=DATA.ids[::-1].copy()))},
     "samples": {"calibration": Calibration(replace(DATA, ids=DATA.ids[:4]))},
     "seed": {"calibration": Calibration(replace(DATA, seed=7))},

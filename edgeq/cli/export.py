@@ -217,6 +217,7 @@ def _summary(manifest: Manifest, output: Path, seconds: float) -> dict[str, Any]
         "kind": manifest.kind,
         "scheme": manifest.scheme,
         "method": manifest.method,
+        "calibration": None if manifest.calibration is None else manifest.calibration.model_dump(),
         "matrices": len(manifest.layers),
         "bits_per_weight": manifest.bits_per_weight,
         "bundle_bytes": sum(record.size for record in manifest.files.values()),

@@ -39,5 +39,7 @@ EXTRAS = {
         "running bundles in optimum", "pip install 'edgeq[optimum]'", ("optimum", "optimum-onnx", "requests")
     ),
     "genai": Part("running bundles in onnxruntime-genai", "pip install 'edgeq[genai]'", ("onnxruntime-genai",)),
+    "cross": Part("building operators for other platforms", "pip install 'edgeq[cross]'", ("cmake", "ziglang")),
+    "adb": Part("boards over adb, where the system has none", "pip install 'edgeq[adb]'", ("adbutils",)),
     "report": Part("reports with plots", "pip install 'edgeq[report]'", ("plotly",)),
 }

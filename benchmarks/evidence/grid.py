@@ -19,13 +19,15 @@ BITS = (3, 2, 4)
 CORE_GROUPS, GROUPS = ("", "g64"), ("", "g64", "g128", "g32")
 FULL = DECODERS[:2]  # the models that get the whole grid
 
+STRONG = {"gptq.beta": "auto", "gptq.clip": "minmax", "gptq.act_order": True}
 # As in MagR's paper, the range of a group is β times its whole range; β and α are searched on calibration.
 SEARCHED: Methods = (
     ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
     ("magr+gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
     ("rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
     ("magr+rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
-    ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax", "gptq.act_order": True}),
+    ("gptq", STRONG),
+    ("gptq+refit", STRONG),
 )
 DESCENT: Methods = (
     ("gptq+cd", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
@@ -40,7 +42,7 @@ OTHERS: Methods = (
     ("gptq+lorc", {}),
     ("magr+gptq", {"gptq.beta": "auto", "gptq.clip": "minmax", "magr.alpha": 1e-3}),
 )
-NONUNIFORM = {"bcq": ("gptq", "bcq"), "codebook": ("gptq", "codebook", "outliers+codebook")}
+NONUNIFORM = {"bcq": ("bcq",), "codebook": ("codebook", "outliers+codebook")}  # besides gptq and gptq+refit
 
 
 def cells_of(model: str, parts: Iterable[str] = PARTS) -> list[Cell]:
@@ -86,20 +88,22 @@ def _full(model: str) -> Iterator[Cell]:
             yield from (_cell(model, uniform, method, options, SEEDS[0]) for method, options in OTHERS)
             # The default scheme of that many bits: symmetric, and with the operators' int8 activations.
             yield _cell(model, f"w{bits}{group}", "rtn")
-            yield _cell(model, f"w{bits}{group}", "gptq", {}, SEEDS[0])
+            yield _cell(model, f"w{bits}{group}", "gptq", {"gptq.act_order": True}, SEEDS[0])
+            yield _cell(model, f"w{bits}{group}", "gptq+refit", {"gptq.act_order": True}, SEEDS[0])
             yield _cell(model, f"w{bits}{group}-asym", "gptq", {}, SEEDS[0])
             for name, methods in NONUNIFORM.items():
                 scheme = f"w{bits}a32{group}-{name}"
                 yield _cell(model, scheme, name)
-                yield from (_cell(model, scheme, method, {}, SEEDS[0]) for method in methods)
+                calibrated = ("gptq", "gptq+refit", *methods)
+                yield from (_cell(model, scheme, method, {}, SEEDS[0]) for method in calibrated)
 
 
 def _searched(model: str, bits: int, group: str, seed: int) -> Iterator[Cell]:
     for method, options in (*SEARCHED, *(DESCENT if bits == 2 else ())):
         yield _cell(model, f"w{bits}a32{group}-asym", method, options, seed)
     for name in NONUNIFORM:
-        if bits < 4:
-            yield _cell(model, f"w{bits}a32{group}-{name}", "gptq", {}, seed)
+        for method in ("gptq", "gptq+refit") if bits < 4 else ():
+            yield _cell(model, f"w{bits}a32{group}-{name}", method, {}, seed)
 
 
 def _cell(model: str, scheme: str, method: str, options: dict[str, Any] | None = None, seed: int | None = None) -> Cell:

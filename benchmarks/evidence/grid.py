@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
+from edgeq.presets import PRESETS, Settings
 from evidence.cells import Cell
 from evidence.others import other_cells
 from evidence.ranks import rank_cells
@@ -58,7 +59,20 @@ def cells_of(model: str, parts: Iterable[str] = PARTS) -> list[Cell]:
     return list(dict.fromkeys(cells))
 
 
+def preset_cell(model: str, settings: Settings, *, calibrated: bool) -> Cell:
+    """The settings of a preset."""
+    return _cell(model, settings.scheme, settings.method, dict(settings.options), SEEDS[0] if calibrated else None)
+
+
+def _presets(model: str) -> Iterator[Cell]:
+    for preset in PRESETS.values():
+        yield preset_cell(model, preset.data_free, calibrated=False)
+        if preset.calibrated != preset.data_free:
+            yield preset_cell(model, preset.calibrated, calibrated=True)
+
+
 def _core(model: str) -> Iterator[Cell]:
+    yield from _presets(model)
     yield from rank_cells(model) if model != ENCODER else ()
     for group in CORE_GROUPS:
         for bits in BITS:

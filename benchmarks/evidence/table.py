@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from evidence.cells import OWN
 from evidence.comparison import nonuniform_table, other_tools_table
 from evidence.markdown import NOTHING, signed, table, with_spread
+from evidence.presets_table import preset_table
 from evidence.published import lut_gemm_table, magr_table
 from evidence.ranks import constructed_table, rank_table
 from evidence.results import Record, Results
@@ -26,6 +27,7 @@ def sections(results: Results) -> dict[str, str]:
     parts[f"methods {ENCODER}"] = _encoder_section(records)
     rows = [row for row in rows_of(records) if row.cell.model in DECODERS]
     return parts | {
+        "presets": preset_table(rows),
         "targets": target_table(rows),
         "nonuniform": nonuniform_table(rows),
         "tools": other_tools_table(rows),

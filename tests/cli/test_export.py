@@ -25,10 +25,10 @@ def test_dry_run_shows_the_plan_and_writes_nothing(edgeq: Edgeq, books_6m: Path,
     )
     assert outcome.code == 0
     plan = json.loads(outcome.out)
-    assert plan["recipe"]["scheme"] == "w3g128"
+    assert plan["recipe"]["scheme"] == "w3g64"
     schemes = {layer["name"]: layer["scheme"] for layer in plan["layers"]}
     assert schemes["model.embed_tokens"] == "w8g64"
-    assert schemes["model.layers.5.mlp.down_proj"] == "w3g128"
+    assert schemes["model.layers.5.mlp.down_proj"] == "w3g64"
     assert plan["estimate"]["data_bytes"] == sum(layer["size"] for layer in plan["layers"])
     assert not (tmp_path / "out").exists()
 

@@ -48,14 +48,14 @@ private:
   template <int Tokens, int kShift>
   EDGEQ_MEMBER static void add_run(const std::uint8_t* w, const std::int8_t* x, Integers (&acc)[Tokens][2]) {
     Integers pairs[Tokens][2];
-    EDGEQ_UNROLL for (int s = 0; s < kSteps; ++s, w += 4 * kDecodedRows, x += 4 * Tokens) {
+    EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) pairs[t][0] = pairs[t][1] = V::all(0);
+    // Not unrolled: GCC 12 would spill the sums.
+    _Pragma("GCC unroll 1") for (int s = 0; s < kSteps; ++s, w += 4 * kDecodedRows, x += 4 * Tokens) {
       const Integers bytes[2] = {part<kShift>(V::load(w)), part<kShift>(V::load(w + 4 * V::kRows))};
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         const Integers activations = V::broadcast4(x + 4 * t);
-        EDGEQ_UNROLL for (int v = 0; v < 2; ++v) {
-          const Integers product = V::multiply_pairs(bytes[v], activations);
-          pairs[t][v] = s == 0 ? product : V::add_pairs(pairs[t][v], product);
-        }
+        EDGEQ_UNROLL for (int v = 0; v < 2; ++v) pairs[t][v] =
+            V::add_pairs(pairs[t][v], V::multiply_pairs(bytes[v], activations));
       }
     }
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) EDGEQ_UNROLL for (int v = 0; v < 2; ++v) acc[t][v] =

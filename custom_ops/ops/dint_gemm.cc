@@ -40,8 +40,8 @@ const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout
 } // namespace
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
-    : layout_(read_layout(info)), kernels_(kernels_for(layout_)),
-      float_activations_(read_float_activations(info)), branches_(info, layout_, kernels::uniform_packed_bytes) {}
+    : layout_(read_layout(info)), kernels_(kernels_for(layout_)), float_activations_(read_float_activations(info)),
+      branches_(info, layout_, kernels::uniform_packed_bytes) {}
 
 void DintGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);
@@ -57,10 +57,9 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   const std::size_t codes = call.tokens * inputs.padded_k, blocks = call.tokens * inputs.blocks();
   Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
                   Scratch::padded<std::int32_t>(blocks));
-  const kernels::A8Panels panels =
-      panels_for(kernels_, layout_,
-                 {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks), scratch.take<std::int32_t>(blocks),
-                  call.tokens, kernels_.panel_tokens});
+  const kernels::A8Panels panels = panels_for(kernels_, layout_,
+                                              {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
+                                               scratch.take<std::int32_t>(blocks), call.tokens, kernels_.panel_tokens});
   const double activations = static_cast<double>(codes) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });

@@ -16,8 +16,8 @@ public:
                 const kernels::UniformLayout& layout)
       : inputs_(layout.inputs), codes_(tokens * inputs_.padded_k), scales_(tokens * inputs_.blocks()),
         sums_(tokens * inputs_.blocks()),
-        panels_(kernels::panels_for(
-            kernels, layout, {codes_.data(), scales_.data(), sums_.data(), tokens, kernels.panel_tokens})) {
+        panels_(kernels::panels_for(kernels, layout,
+                                    {codes_.data(), scales_.data(), sums_.data(), tokens, kernels.panel_tokens})) {
     std::fill(codes_.begin(), codes_.end(), std::int8_t{99}); // every element must be written
     kernels.quantize_a8(x, inputs_, panels_, 0, panels_.panels());
   }

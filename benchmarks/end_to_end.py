@@ -3,7 +3,7 @@
 
     python benchmarks/make_random_llama.py CHECKPOINT        # TinyLlama-1.1B's shapes; Qwen2.5-0.5B's are
         # --hidden 896 --layers 24 --heads 14 --kv-heads 2 --ffn 4864 --vocab 151936 --tied
-    edgeq export CHECKPOINT --bits 4 -o w4g128
+    edgeq export CHECKPOINT --bits 4 --quality fast -o w4g128
     python -m onnxruntime_genai.models.builder -i CHECKPOINT -o genai-b32 -p int4 -e cpu -c /tmp/cache
     python benchmarks/make_gguf.py CHECKPOINT -o gguf
     python benchmarks/end_to_end.py w4g128 genai-b32 gguf/Q4_K_S.gguf -p 512 -n 128 -r 5 -t 1,2

@@ -71,8 +71,9 @@ def test_limits(comparison: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None
     import roofline
 
     monkeypatch.setattr(roofline, "SIZES", [16])
-    assert roofline.read_once(1, 16) > 1e8
-    assert roofline.multiply_once(1) > 1e8
+    assert roofline.read_once(2, 16) > 0
+    assert roofline.multiply_once(2) > 0
+    assert b"bits" in roofline.library().roofline_instruction()
 
 
 def test_engines_know_their_models(comparison: ModuleType, tmp_path: Path) -> None:

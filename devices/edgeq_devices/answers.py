@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
@@ -12,16 +13,18 @@ from edgeq.errors import EdgeqError
 LINE_BYTES = 4 << 20
 """Longest line; the token times of 100,000 tokens take 2 MB."""
 TOTAL_BYTES = 256 << 20
+GREATEST_NUMBER = 1 << 63
 
 
 def parse_answer(line: bytes, device: str) -> dict[str, Any]:
-    """One JSON object.
+    """One JSON object, its texts without control characters.
 
     Raises:
-        EdgeqError: It is something else, or a number in it is not finite.
+        EdgeqError: It is something else, or a number in it is not finite or does not fit 64 bits.
     """
     try:
-        answer = json.loads(line, parse_constant=_refuse_constant)
+        answer = json.loads(line, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_finite)
+        answer = _cleaned(answer)
     except (ValueError, RecursionError) as error:
         raise _nonsense(line, device) from error
     if not isinstance(answer, dict):
@@ -69,7 +72,36 @@ def text(answer: dict[str, Any], name: str, device: str) -> str:
 
 def printable(value: str) -> str:
     """Without control characters, which could rewrite the user's terminal; at most 400 characters."""
-    return "".join(character if character.isprintable() else " " for character in value[:400])
+    return _without_control(value[:400])
+
+
+def _without_control(value: str) -> str:
+    return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
+
+
+def _cleaned(value: Any) -> Any:
+    """The same with every text printable, names included."""
+    if isinstance(value, str):
+        return _without_control(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_control(name): _cleaned(item) for name, item in value.items()}
+    return value
+
+
+def _integer(digits: str) -> int:
+    value = int(digits)
+    if abs(value) >= GREATEST_NUMBER:
+        raise ValueError(digits[:80])
+    return value
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):  # 1e999
+        raise ValueError(digits[:80])
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

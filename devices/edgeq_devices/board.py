@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +17,12 @@ from edgeq.errors import EdgeqError
 from edgeq_devices.agent import PROTOCOL
 from edgeq_devices.agent.store import BLOCK
 from edgeq_devices.agent_file import build_agent
-from edgeq_devices.answers import LINE_BYTES, number, parse_answer, printable, text
+from edgeq_devices.answers import LINE_BYTES, number, parse_answer, text
+from edgeq_devices.board_facts import BoardFacts, read_facts
 from edgeq_devices.transports.base import COMMAND_SECONDS, Transport, last_line, last_words, run, start
 
-# $1: directory, $2: file name; stdin: content. Complete files alone get their name.
-_PUT = 'umask 077 && mkdir -p "$1" && cat > "$1/.$2.part" && mv "$1/.$2.part" "$1/$2"'
+# $1: directory, $2: file name; stdin: content. Complete files alone get their name; two hosts may send at once.
+_PUT = 'umask 077; part="$1/.$2.$$"; mkdir -p "$1" && cat > "$part" && mv "$part" "$1/$2" || { rm -f "$part"; exit 1; }'
 _HAS = 'test -f "$1"'
 _FIND_PYTHON = 'for python in "$1/venv/bin/python" python3; do command -v "$python" && exit 0; done; exit 1'
 Sent = Callable[[int], None]
@@ -55,7 +57,7 @@ class Board:
 
     Attributes:
         python: Interpreter there.
-        facts: What it says about itself (:mod:`edgeq_devices.agent.identity`).
+        facts: What it says about itself.
 
     Raises:
         EdgeqError: It cannot be reached, has no Python, or its agent answers nonsense.
@@ -65,11 +67,10 @@ class Board:
         self.transport, self.name = transport, transport.name
         self.python = python or self._find_python()
         self._agent = self._send_agent()
-        self.facts = self.ask("hello")
-        if number(self.facts, "protocol", self.name) != PROTOCOL:
-            raise EdgeqError(
-                "wrong agent", field=self.name, found=self.facts["protocol"], wanted=f"protocol {PROTOCOL}"
-            )
+        answer = self.ask("hello")
+        if (protocol := number(answer, "protocol", self.name)) != PROTOCOL:
+            raise EdgeqError("wrong agent", field=self.name, found=protocol, wanted=f"protocol {PROTOCOL}")
+        self.facts: BoardFacts = read_facts(answer, self.name)
 
     def command(self, verb: str, *arguments: str) -> list[str]:
         """The command of the board that runs a verb of the agent."""
@@ -85,7 +86,7 @@ class Board:
         lines = done.stdout.splitlines()
         if not lines:
             found = last_line(done.stderr.decode(errors="replace"))
-            raise EdgeqError("the agent does not run", field=self.name, found=printable(found))
+            raise EdgeqError("the agent does not run", field=self.name, found=found)
         return self._answer(lines[-1])
 
     def send(self, files: Mapping[Path, str], sent: Sent = lambda count: None) -> None:
@@ -122,7 +123,7 @@ class Board:
             words = last_words(log)
         if not answers:
             failure = self.transport.explain(code, words)
-            raise failure or EdgeqError("the transfer was cut off", field=self.name, found=printable(last_line(words)))
+            raise failure or EdgeqError("the transfer was cut off", field=self.name, found=last_line(words))
         received = number(self._answer(answers[-1]), "received", self.name)
         if received != len(transfers):
             wanted = f"{len(transfers)} files"
@@ -139,13 +140,13 @@ class Board:
         answer = self.ask("link", name, stdin=json.dumps(dict(files)).encode())
         return text(answer, "directory", self.name)
 
-    def _shell(self, script: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
-        done = run(self.transport, ["sh", "-c", script, "sh", *arguments], stdin)
-        return done.returncode, done.stdout.decode(errors="replace").strip()
+    def _shell(self, script: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return run(self.transport, ["sh", "-c", script, "sh", *arguments], stdin)
 
     def _find_python(self) -> str:
-        code, path = self._shell(_FIND_PYTHON, self.transport.root)
-        if code or not path:
+        done = self._shell(_FIND_PYTHON, self.transport.root)
+        path = done.stdout.decode(errors="replace").strip()
+        if done.returncode or not path:
             raise EdgeqError(
                 "the board has no Python", field=self.name, wanted="python3 in its PATH", remedy="install it there"
             )
@@ -155,8 +156,11 @@ class Board:
         content = build_agent()
         directory, name = f"{self.transport.root}/agent", f"{hashlib.sha256(content).hexdigest()[:16]}.pyz"
         path = f"{directory}/{name}"
-        if self._shell(_HAS, path)[0] and self._shell(_PUT, directory, name, stdin=content)[0]:
-            raise EdgeqError("cannot write on the board", field=self.name, file=path)
+        if self._shell(_HAS, path).returncode:
+            done = self._shell(_PUT, directory, name, stdin=content)
+            if done.returncode:
+                reason = last_line(done.stderr.decode(errors="replace"))
+                raise EdgeqError("cannot write on the board", field=self.name, file=path, found=reason)
         return path
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,19 +18,22 @@ from pathlib import Path
 
 from edgeq_devices.cpu import ROOT, read_cpu
 
-_POLICIES = "sys/devices/system/cpu/cpufreq"
+_PROCESSORS = "sys/devices/system/cpu"
+_POLICIES = f"{_PROCESSORS}/cpufreq"
+_NVPMODEL = ("nvpmodel", "-q")
 _VERSIONED = ("edgeq", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
 class Frequency:
-    """One frequency domain: its governor and clock in kHz."""
+    """One frequency domain, on most boards a cluster: its governor, clock in kHz, and processors."""
 
     policy: str
     governor: str | None
     current: int | None
     minimum: int | None
     maximum: int | None
+    processors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Conditions:
         cpu: Processor model.
         processors: Logical processors of the machine.
         affinity: Processors that this process may use.
+        isolated: Processors that the kernel schedules nothing on by itself (``isolcpus``).
+        offline: Processors that are switched off, as some power modes do.
+        power_mode: As the board names it.
         frequencies: One per frequency domain (cluster); empty where the kernel shows none, as in most virtual machines.
         temperatures: Degrees Celsius by thermal zone.
         load_average: Over 1, 5 and 15 minutes.
@@ -62,6 +70,9 @@ class Conditions:
     memory_available: int | None
     swap_used: int | None
     versions: dict[str, str]
+    isolated: tuple[int, ...] = ()
+    offline: tuple[int, ...] = ()
+    power_mode: str | None = None
 
     @property
     def governor(self) -> str | None:
@@ -82,6 +93,16 @@ def _integer(path: Path) -> int | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else None
 
 
+def run_nvpmodel() -> str | None:
+    """What ``nvpmodel -q`` prints; ``None`` where there is none (anything but a Jetson)."""
+    if shutil.which(_NVPMODEL[0]) is None:
+        return None
+    try:
+        return subprocess.run(_NVPMODEL, capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def read_frequencies(root: Path = ROOT) -> list[Frequency]:
     """Governor and clocks of every frequency domain."""
     return [
@@ -91,9 +112,30 @@ def read_frequencies(root: Path = ROOT) -> list[Frequency]:
             _integer(policy / "scaling_cur_freq"),
             _integer(policy / "scaling_min_freq"),
             _integer(policy / "scaling_max_freq"),
+            parse_processors((_text(policy / "related_cpus") or "").replace(" ", ",")),
         )
         for policy in sorted((root / _POLICIES).glob("policy*"))
     ]
+
+
+def parse_processors(text: str) -> tuple[int, ...]:
+    """Linux's list of processors, such as ``0-3,6``; empty for anything else."""
+    found: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            return ()
+        if len(first) > 4 or len(last) > 4:
+            return ()
+        found.extend(range(int(first), int(last or first) + 1))
+    return tuple(found)
+
+
+def read_power_mode(root: Path = ROOT, run: Callable[[], str | None] = run_nvpmodel) -> str | None:
+    """The power mode: of a Jetson as nvpmodel names it, else the firmware's platform profile; ``None`` without one."""
+    lines = (run() or "").splitlines()
+    modes = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("nv power mode")]
+    return (modes[0] if modes else None) or _text(root / "sys/firmware/acpi/platform_profile")
 
 
 def read_temperatures(root: Path = ROOT) -> dict[str, float]:
@@ -151,4 +193,7 @@ def read_conditions(root: Path = ROOT) -> Conditions:
         memory_available=memory.get("MemAvailable"),
         swap_used=swap[0] - swap[1] if swap[0] is not None and swap[1] is not None else None,
         versions={"python": platform.python_version(), **library_versions()},
+        isolated=parse_processors(_text(root / _PROCESSORS / "isolated") or ""),
+        offline=parse_processors(_text(root / _PROCESSORS / "offline") or ""),
+        power_mode=read_power_mode(root),
     )

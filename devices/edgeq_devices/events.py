@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -20,6 +20,7 @@ from edgeq_devices.throttle import Throttling
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
@@ -35,6 +36,7 @@ class Loaded(_Event):
         before: Memory of the process before loading: interpreter and libraries.
         after: After loading, before the first run.
         instruction_set: Of edgeq's kernels; ``None`` if none run.
+        hashes: SHA-256 of the programs that ran it (:func:`edgeq_devices.agent.hashes.program_hashes`).
     """
 
     event: Literal["loaded"] = "loaded"
@@ -42,6 +44,7 @@ class Loaded(_Event):
     before: Memory
     after: Memory
     instruction_set: str | None = None
+    hashes: dict[str, Sha256] = {}
 
 
 class PhaseEnergy(_Event):
@@ -149,13 +152,11 @@ class State(_Event):
     series: Series | None = None
 
 
-Event = Annotated[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State, Field(discriminator="event")]
-_ADAPTER: TypeAdapter[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State] = TypeAdapter(Event)
+AnyEvent: TypeAlias = Loaded | Repetition | Operators | Trace | Done | Power | Idle | State
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])
 
 
-def parse_events(
-    events: Sequence[Mapping[str, Any]], device: str
-) -> list[Loaded | Repetition | Operators | Trace | Done | Power | Idle | State]:
+def parse_events(events: Sequence[Mapping[str, Any]], device: str) -> list[AnyEvent]:
     """Checks what the agent sent.
 
     Raises:
@@ -165,7 +166,7 @@ def parse_events(
         return [_ADAPTER.validate_python(event) for event in events]
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
+        field = printable(".".join(map(str, first["loc"])))
         found = printable(repr(first["input"]))[:80]
         raise EdgeqError(
             f"wrong event from the board ({first['msg']})", field=f"{device}: {field}", found=found

@@ -36,7 +36,7 @@ def _extremes(after: State) -> Iterator[str]:
     if seen is None:
         return
     for domain, fastest in seen.fastest.items():
-        lost = 1 - seen.slowest[domain] / fastest if fastest else 0.0
+        lost = 1 - seen.slowest.get(domain, fastest) / fastest if fastest else 0.0
         if lost > CLOCK_DROP_LIMIT:
             yield f"the clock of {domain} fell by {lost:.0%} from {fastest / 1000:.0f} MHz"
     for zone, margin in seen.margins.items():

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.power.source import Rails
 
 SEED = 0
 """Seed of the random token ids; every repetition of every test draws from it anew."""
@@ -138,6 +139,8 @@ class Job:
         operators: Also record the time of each operator, which makes the run slower.
         trace: Also send ONNX Runtime's whole trace.
         python: Interpreter that runs the model; ``None`` for the one that the agent runs in.
+        lock: File that all measurements on the board lock; empty for one in edgeq's directory there.
+        rails: Which rails of the board's shunts add up to what it draws; ``None`` where its description does not tell.
     """
 
     model: Model
@@ -153,6 +156,8 @@ class Job:
     operators: bool = False
     trace: bool = False
     python: str | None = None
+    lock: str = ""
+    rails: Rails | None = None
 
     @property
     def bundle(self) -> str:
@@ -174,12 +179,14 @@ class Job:
         fields = json.loads(text)
         model = fields["model"]
         decoder = DecoderGraph(**model["decoder"]) if model["decoder"] else None
+        rails = fields["rails"]
         return cls(
             **{
                 **fields,
                 "model": Model(**{**model, "decoder": decoder}),
                 "test": Test(**fields["test"]),
                 "processors": tuple(fields["processors"]),
+                "rails": Rails(**{**rails, "names": tuple(rails["names"])}) if rails else None,
             }
         )
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,7 @@ def profile(request: Request, progress: Progress, measured: Callable[[Report], N
         model = session.prepare(bundle, request.library, progress)
         report = Report(facts, request.device, session.kind, ())
         for job in _jobs(request, session, model, tests):
-            row = _measure(session, job, progress)
-            if row.flags and request.cool_down is not None:
-                time.sleep(request.cool_down)
-                row = _measure(session, job, progress)
+            row = _measure_again_if_flagged(session, job, request.cool_down, progress)
             report = report.with_measurement(row)
             measured(report)
     return report
@@ -105,7 +103,7 @@ def profile(request: Request, progress: Progress, measured: Callable[[Report], N
 
 def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -> Iterator[Job]:
     idle_seconds = IDLE_SECONDS if request.power else 0.0
-    default = default_threads() if session.board.name == "local" else session.cores
+    default = default_threads() if session.board.name == "local" else session.facts.cores
     for cores in request.cores:
         processors = session.processors(cores)
         for threads in request.threads or (len(processors) or default,):
@@ -123,7 +121,21 @@ def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -
                     operators=request.operators,
                     trace=request.trace,
                     python=request.python,
+                    lock=session.board.transport.lock,
+                    rails=session.rails,
                 )
+
+
+def _measure_again_if_flagged(session: Session, job: Job, cool_down: float | None, progress: Progress) -> Measurement:
+    """A flagged row is measured once more, unless what flags it will not pass."""
+    row = _measure(session, job, progress)
+    if cool_down is None or not row.passing_flags:
+        return row
+    for second in range(math.ceil(cool_down)):
+        progress(f"{job.name}: cooling down", second, math.ceil(cool_down))
+        time.sleep(min(1.0, cool_down - second))
+    progress(f"{job.name}: cooling down", math.ceil(cool_down), math.ceil(cool_down))
+    return replace(_measure(session, job, progress), attempts=2)
 
 
 def _measure(session: Session, job: Job, progress: Progress) -> Measurement:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent.watchdog import HEARTBEAT_SECONDS
-from edgeq_devices.answers import parse_answer, printable, read_lines, text
+from edgeq_devices.answers import number, parse_answer, read_lines, text
 from edgeq_devices.board import Board
 from edgeq_devices.job import Job
 from edgeq_devices.transports.base import last_line, last_words, start
@@ -92,7 +92,7 @@ def _check_end(board: Board, job: Job, events: list[Event], code: int, log: IO[b
     ended = next((event for event in events if event["event"] == "ended"), None)
     words = last_words(log)
     if ended is not None:
-        raise _ended(board, job, int(ended["code"]), last_line(words))
+        raise _ended(board, job, int(number(ended, "code", board.name)), last_line(words))
     if code or not any(event["event"] == "done" for event in events):
         raise board.transport.explain(code, words) or _ended(board, job, code, last_line(words))
 
@@ -108,6 +108,6 @@ def _ended(board: Board, job: Job, code: int, words: str) -> EdgeqError:
         "the measuring process ended without a result",
         file=job.bundle,
         field=job.test.name if board.name == "local" else f"{board.name}: {job.test.name}",
-        found=f"{reason}: {printable(words)}",
+        found=f"{reason}: {words}",
         remedy="it may have run out of memory" if killed else None,
     )

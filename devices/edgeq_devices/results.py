@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from edgeq.errors import EdgeqError
 from edgeq_devices.conditions import Conditions
 from edgeq_devices.energy import Energy, phase_energy
-from edgeq_devices.events import Done, Idle, Loaded, Node, Operators, Power, Repetition, State, Trace
+from edgeq_devices.event_checks import frame_of
+from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Node, Operators, Power, Repetition, State, Trace
 from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
@@ -64,6 +65,7 @@ class Measurement:
         operators: Time of each node of the graph; empty unless asked for.
         trace: ONNX Runtime's trace as JSON; ``None`` unless asked for.
         notes: Reasons to distrust every row of the machine.
+        attempts: How often it was measured; after the first, because of flags.
     """
 
     job: Job
@@ -77,12 +79,18 @@ class Measurement:
     operators: tuple[Node, ...] = ()
     trace: bytes | None = None
     notes: tuple[str, ...] = ()
+    attempts: int = 1
 
     @classmethod
-    def of(cls, job: Job, events: Sequence[object], notes: tuple[str, ...] = ()) -> Measurement:
-        """Collects the checked events of a job that ran to its end."""
-        before, after = _all(State, events)
-        (loaded,), (done,) = _all(Loaded, events), _all(Done, events)
+    def of(
+        cls, job: Job, events: Sequence[AnyEvent], notes: tuple[str, ...] = (), device: str = "local"
+    ) -> Measurement:
+        """Collects the checked events of a job that ran to its end.
+
+        Raises:
+            EdgeqError: Together they make no measurement.
+        """
+        loaded, done, before, after = frame_of(job, events, device)
         power = next(iter(_all(Power, events)), None)
         nodes = tuple(node for found in _all(Operators, events) for node in found.nodes)
         packed = b"".join(piece.data for piece in _all(Trace, events))
@@ -141,9 +149,14 @@ class Measurement:
         return phase_energy(self.job.test, self.repetitions, self.power, self.idle)
 
     @property
+    def passing_flags(self) -> list[str]:
+        """Reasons to distrust the row that may be gone when it is measured again."""
+        return find_flags(self.before, self.after, self.done, self.repetitions, self.idle)
+
+    @property
     def flags(self) -> list[str]:
         """Reasons to distrust the row."""
-        return [*self.notes, *find_flags(self.before, self.after, self.done, self.repetitions, self.idle)]
+        return [*self.notes, *self.passing_flags]
 
 
 def unpack_trace(packed: bytes) -> bytes:
@@ -258,6 +271,8 @@ class Report:
             "energy_missing": measured.power.reason if measured.power and not measured.power.source else None,
             "other_processors": measured.done.other_processors,
             "flags": measured.flags,
+            "attempts": measured.attempts,
+            "sha256": measured.loaded.hashes,
             "warmup": job.warmup,
             "seed": job.seed,
             "conditions": {"before": asdict(state), "after": asdict(measured.after.state)},

@@ -10,20 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from edgeq.bundle.elf import check_machine
 from edgeq.bundle.platforms import current_platform
 from edgeq.bundle.reader import Bundle
 from edgeq.errors import EdgeqError
-from edgeq_devices.answers import number, printable, text
+from edgeq_devices.answers import printable
 from edgeq_devices.board import Board
+from edgeq_devices.board_facts import BoardFacts
 from edgeq_devices.boards import identify, load_boards
 from edgeq_devices.boards.schema import Identity
+from edgeq_devices.conditions import parse_processors
 from edgeq_devices.deploy import Report as Progress
 from edgeq_devices.deploy import deploy, model_of
 from edgeq_devices.events import parse_events
 from edgeq_devices.job import Job, Model
+from edgeq_devices.power.source import Rails
 from edgeq_devices.remote import Listener, measure_events
 from edgeq_devices.results import Measurement
 from edgeq_devices.transports import open_transport
@@ -52,18 +55,30 @@ class Session:
     @property
     def platform(self) -> str:
         """The platform that its operators are built for."""
-        if self.board.facts.get("system") == "Android":
+        if self.board.facts.system == "Android":
             return "android-arm64"
-        machine = text(self.board.facts, "machine", self.board.name)
+        machine = self.board.facts.machine
         return _PLATFORMS.get(machine, f"linux-{machine}")
 
     @property
-    def cores(self) -> int:
-        """Physical cores of the board, as many as its description or its own account tells."""
+    def facts(self) -> BoardFacts:
+        """What the board says about itself, with those rails counted that its description adds up."""
+        rails = self.rails
+        if rails is None:
+            return self.board.facts
+        sources = tuple(source.with_rails(rails) for source in self.board.facts.power)
+        return self.board.facts.model_copy(update={"power": sources})
+
+    @property
+    def rails(self) -> Rails | None:
+        """Which rails of the board's shunts add up, as its description tells."""
+        shunts = [source for source in load_boards()[self.kind].power if source.meter == "hwmon" and source.rails]
+        return Rails(shunts[0].rails, shunts[0].leaves_out) if shunts else None
+
+    def clusters(self) -> dict[str, tuple[int, ...]]:
+        """Processors by cluster: as the board's description tells, else as the board itself does."""
         described = load_boards()[self.kind].clusters
-        if described:
-            return sum(len(cluster.processors) for cluster in described)
-        return int(number(self.board.facts, "cores", self.board.name))
+        return {cluster.name: cluster.processors for cluster in described} or dict(self.board.facts.clusters)
 
     def processors(self, cores: str) -> tuple[int, ...]:
         """The processors of a cluster of the board, or those in a list such as ``0-3,6``; none, for any, for ``all``.
@@ -73,16 +88,14 @@ class Session:
         """
         if cores == "all":
             return ()
-        if cores[0].isdigit():
+        if cores[:1].isdigit():
             return _numbers(cores)
-        board = load_boards()[self.kind]
-        try:
-            return tuple(board.processors(cores))
-        except KeyError:
-            known = ", ".join(cluster.name for cluster in board.clusters) or "none that edgeq knows"
-            raise EdgeqError(
-                "no such cluster", field="--cores", found=repr(cores), wanted=f"{known}, or numbers such as 0-3"
-            ) from None
+        clusters = self.clusters()
+        if cores not in clusters:
+            known = ", ".join(["all", *(name for name in clusters if name != "all")])
+            wanted = f"{known}, or numbers such as 0-3"
+            raise EdgeqError("no such cluster", field="--cores", found=repr(cores), wanted=wanted)
+        return clusters[cores]
 
     def prepare(self, bundle: Bundle, library: Path | None, progress: Progress) -> Model:
         """Makes a bundle ready to run there; hashes have been compared.
@@ -100,7 +113,7 @@ class Session:
         if self.board.name == "local":
             return model_of(bundle, str(bundle.directory.resolve()), str(operators) if operators else None)
         if bundle.needs_operators and operators is None:
-            return replace(deploy(self.board, bundle, None, progress), library=self.board.facts["operators"])
+            return replace(deploy(self.board, bundle, None, progress), library=self.board.facts.operators)
         return deploy(self.board, bundle, operators, progress)
 
     def measure(self, job: Job, listen: Listener = lambda event: None) -> Measurement:
@@ -110,11 +123,11 @@ class Session:
             EdgeqError: The board was busy, the connection was lost, or the measuring process failed there.
         """
         events = measure_events(self.board, job, listen)
-        return Measurement.of(job, parse_events(events, self.board.name), self._notes)
+        return Measurement.of(job, parse_events(events, self.board.name), self._notes, self.board.name)
 
     def _operators(self, library: Path | None) -> Path | None:
         """The library to send; ``None`` for the one that is there."""
-        if library is None and self.platform != current_platform() and self.board.facts.get("operators"):
+        if library is None and self.platform != current_platform() and self.board.facts.operators:
             return None
         return library_for(self.platform, library)
 
@@ -136,19 +149,15 @@ def library_for(platform_name: str, library: Path | None) -> Path:
 def _emulation(board: Board) -> Iterator[str]:
     """Says so where the board's kernel is of another machine than the programs that it runs."""
     kernel = run(board.transport, ["uname", "-m"]).stdout.decode(errors="replace").strip()
-    machine = text(board.facts, "machine", board.name)
+    machine = board.facts.machine
     if kernel != machine and {kernel, machine} <= _PLATFORMS.keys() and "x86_64" in (kernel, machine):
         yield f"emulated: {machine} on {printable(kernel)}; its times say nothing about a real board"
 
 
-def identity(facts: dict[str, Any]) -> Identity:
+def identity(facts: BoardFacts) -> Identity:
     """What a board's own account says about which board it is."""
-    system, model = facts.get("system"), facts.get("model")
-    return Identity(
-        system="Android" if system == "Android" else "Linux",
-        machine=str(facts.get("machine")),
-        model=model if isinstance(model, str) else None,
-    )
+    system: Literal["Android", "Linux"] = "Android" if facts.system == "Android" else "Linux"
+    return Identity(system=system, machine=facts.machine, model=facts.model)
 
 
 def holder() -> str:
@@ -183,8 +192,7 @@ def open_session(device: str, python: str | None = None) -> Iterator[Session]:
 
 
 def _check_libraries(board: Board) -> None:
-    libraries = board.facts.get("libraries")
-    missing = [name for name in ("onnxruntime", "numpy") if not (isinstance(libraries, dict) and name in libraries)]
+    missing = [name for name in ("onnxruntime", "numpy") if name not in board.facts.libraries]
     if missing:
         raise EdgeqError(
             "the board lacks libraries",
@@ -195,13 +203,7 @@ def _check_libraries(board: Board) -> None:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    found: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            found.extend(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise EdgeqError(
-            "not a list of processors", field="--cores", found=repr(text), wanted="such as 0-3,6"
-        ) from None
-    return tuple(found)
+    found = parse_processors(text)
+    if not found:
+        raise EdgeqError("not a list of processors", field="--cores", found=repr(text), wanted="such as 0-3,6")
+    return found

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.answers import printable, text
 from edgeq_devices.board import Board, hashes_of
+from edgeq_devices.board_facts import BoardFacts
 from edgeq_devices.transports.base import Transport, last_line, run
 
 INSTALL_SECONDS = 1800.0  # a small board compiles bytecode slowly
@@ -75,12 +75,11 @@ def _make_environment(board: Board, directory: str) -> bool:
         if done.returncode == 0:
             return not options
     reason = last_line((done.stderr or done.stdout).decode(errors="replace"))
-    raise EdgeqError("cannot make a virtual environment on the board", field=board.name, found=printable(reason))
+    raise EdgeqError("cannot make a virtual environment on the board", field=board.name, found=reason)
 
 
 def _has_libraries(board: Board) -> bool:
-    libraries = board.facts.get("libraries")
-    return isinstance(libraries, dict) and {"onnxruntime", "numpy"} <= libraries.keys()
+    return {"onnxruntime", "numpy"} <= board.facts.libraries.keys()
 
 
 def _requirements() -> list[str]:
@@ -108,11 +107,11 @@ def _install_from_wheels(board: Board, environment: str, step: Step) -> None:
     done = run(board.transport, [*command, *_requirements()], timeout=INSTALL_SECONDS)
     if done.returncode:
         reason = last_line(done.stderr.decode(errors="replace"))
-        raise EdgeqError("cannot install onnxruntime on the board", field=board.name, found=printable(reason))
+        raise EdgeqError("cannot install onnxruntime on the board", field=board.name, found=reason)
     board.ask("remove", "wheels")
 
 
-def download_wheels(directory: Path, requirements: Sequence[str], facts: dict[str, Any]) -> list[Path]:
+def download_wheels(directory: Path, requirements: Sequence[str], facts: BoardFacts) -> list[Path]:
     """Downloads wheels for a board's platform with pip.
 
     Args:
@@ -123,8 +122,8 @@ def download_wheels(directory: Path, requirements: Sequence[str], facts: dict[st
     Raises:
         EdgeqError: pip finds no wheels for that platform.
     """
-    platforms = wheel_platforms(str(facts.get("machine")), str(facts.get("libc")))
-    major, minor = (int(part) for part in str(facts.get("python")).split(".")[:2])
+    platforms = wheel_platforms(facts.machine, facts.libc or "unknown")
+    major, minor = facts.python.split(".")[:2]
     tag = f"cp{major}{minor}"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     command += [word for platform in platforms for word in ("--platform", platform)]
@@ -134,7 +133,7 @@ def download_wheels(directory: Path, requirements: Sequence[str], facts: dict[st
     if done.returncode:
         raise EdgeqError(
             "no wheels for the board",
-            field=f"{facts.get('machine')}, {facts.get('libc')}, Python {major}.{minor}",
+            field=f"{facts.machine}, {facts.libc}, Python {major}.{minor}",
             found=last_line(done.stderr),
             remedy="install onnxruntime there by other means, and give its interpreter with --python",
         )

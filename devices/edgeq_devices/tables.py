@@ -16,7 +16,17 @@ from edgeq_devices.results import Measurement, Report
 
 MIB = 1024**2
 _TEXT_COLUMNS = ("model", "scheme")
-_NESTED = ("samples_ns", "samples_ts", "conditions", "extremes", "sustained", "operators", "energy", "cpu_mask")
+_NESTED = (
+    "samples_ns",
+    "samples_ts",
+    "conditions",
+    "extremes",
+    "sustained",
+    "operators",
+    "energy",
+    "cpu_mask",
+    "sha256",
+)
 
 
 def aligned_table(
@@ -198,6 +208,8 @@ def conditions_line(report: Report) -> str:
         f"clock {_clock(state)}",
         f"temperature {_temperature(report)}",
         f"throttling {_throttling(report)}",
+        *([f"power mode {state.power_mode}"] if state.power_mode else []),
+        *([f"isolated processors {processor_ranges(state.isolated)}"] if state.isolated else []),
         f"load {' '.join(f'{load:.2f}' for load in state.load_average) if state.load_average else 'unknown'}",
         *(f"{name} {version}" for name, version in state.versions.items()),
     ]
@@ -239,7 +251,8 @@ def comma_separated(report: Report) -> str:
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     flat = {name: value for name, value in row.items() if name not in _NESTED}
     energy = {f"energy_{name}": value for name, value in (row["energy"] or {}).items() if isinstance(value, float)}
-    return {**flat, **energy, "cpu_mask": processor_ranges(row["cpu_mask"]), "flags": "; ".join(row["flags"])}
+    hashes = {f"{name}_sha256": value for name, value in row["sha256"].items()}
+    return {**flat, **energy, **hashes, "cpu_mask": processor_ranges(row["cpu_mask"]), "flags": "; ".join(row["flags"])}
 
 
 def json_text(report: Report) -> str:

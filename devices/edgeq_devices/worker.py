@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that measures one job: reads a job as JSON from stdin, writes events as JSON lines to stdout.
 
-Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set), ``repetition`` (timing)
+Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set, hashes), ``repetition`` (timing)
 for each repetition, ``operators`` and ``trace`` if asked for
 (:mod:`edgeq_devices.agent.operators`), ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
 """
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent import operators
+from edgeq_devices.agent.hashes import program_hashes
 from edgeq_devices.cpu import read_cpu_time
 from edgeq_devices.job import Job
 from edgeq_devices.measure import Model, measure
@@ -48,7 +49,8 @@ def run(job: Job, load: Load, emit: Emit) -> None:
     model = load(job)
     load_ns = time.perf_counter_ns() - start
     loaded = {"load_ns": load_ns, "before": asdict(before), "after": asdict(read_memory())}
-    emit({"event": "loaded", **loaded, "instruction_set": model.instruction_set})
+    hashes = program_hashes(job.model.library)
+    emit({"event": "loaded", **loaded, "instruction_set": model.instruction_set, "hashes": hashes})
     earlier, start = read_cpu_time(), time.perf_counter_ns()
     timings = measure(model, job.test, job.repetitions, warmup=job.warmup, seed=job.seed, seconds=job.sustain_seconds)
     for timing in timings:

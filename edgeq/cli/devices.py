@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -12,6 +13,7 @@ from typer import Argument, Option
 from edgeq.cli.console import print_json, stderr
 
 if TYPE_CHECKING:
+    from edgeq_devices.board_facts import BoardFacts
     from edgeq_devices.boards.schema import Board
 
 app = typer.Typer(add_completion=False, help="Boards: list those that edgeq knows, look at one, make one ready.")
@@ -57,36 +59,47 @@ def detect(
     from edgeq_devices.session import open_board
 
     with open_board(device, python) as session:
-        facts = {"board": session.kind, "platform": session.platform, **session.board.facts}
+        facts = session.facts
+        kind, platform, clusters = session.kind, session.platform, session.clusters()
     if json:
-        print_json(facts)
+        print_json({"board": kind, "platform": platform, **facts.model_dump(mode="json")})
         return
-    for topic, found in _lines(facts):
+    libc = facts.libc or "unknown C library"
+    lines = [
+        ("board", kind + (f" ({facts.model})" if facts.model else "")),
+        ("platform", f"{platform}, {libc}, Python {facts.python}"),
+        ("CPU", f"{facts.cpu or 'unknown'}, {facts.cores} cores{_clusters(clusters)}"),
+        *_resources(facts),
+        *_power(facts),
+    ]
+    for topic, found in lines:
         print(f"{topic:<12}  {found}")
 
 
-def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+def _clusters(clusters: Mapping[str, Sequence[int]]) -> str:
+    from edgeq_devices.tables import processor_ranges
+
+    return "".join(f", {name} {processor_ranges(processors)}" for name, processors in clusters.items())
+
+
+def _resources(facts: BoardFacts) -> Iterator[tuple[str, str]]:
     from edgeq.cli.console import human_bytes
 
-    libraries = ", ".join(f"{name} {version}" for name, version in facts["libraries"].items()) or "none"
-    lines = [
-        ("board", f"{facts['board']}" + (f" ({facts['model']})" if facts["model"] else "")),
-        ("platform", f"{facts['platform']}, {facts['libc'] or 'unknown C library'}, Python {facts['python']}"),
-        ("CPU", f"{facts['cpu'] or 'unknown'}, {facts['cores']} cores"),
-        ("memory", human_bytes(facts["memory"]) if facts["memory"] else "unknown"),
-        ("disk", f"{human_bytes(facts['disk_free'])} free"),
-        ("libraries", libraries),
-        ("throttling", ", ".join(facts["throttling"]) or "no report"),
-    ]
-    for source in facts["power"]:
-        rails = " + ".join(rail["name"] for rail in source["rails"] if rail["counted"]) or "no rail is a total"
-        lines.append(("power", f"{source['name']}: {rails}; leaves out {source['leaves_out']}"))
-    for missing in facts["missing_power"]:
-        remedy = f"  ->  {missing['remedy']}" if missing["remedy"] else ""
-        lines.append(("power", f"{missing['name']} cannot be read: {missing['reason']}{remedy}"))
-    if not facts["power"] and not facts["missing_power"]:
-        lines.append(("power", "no sensor"))
-    return lines
+    yield "memory", human_bytes(facts.memory) if facts.memory else "unknown"
+    yield "disk", f"{human_bytes(facts.disk_free)} free"
+    yield "libraries", ", ".join(f"{name} {version}" for name, version in facts.libraries.items()) or "none"
+    yield "throttling", ", ".join(facts.throttling) or "no report"
+
+
+def _power(facts: BoardFacts) -> Iterator[tuple[str, str]]:
+    for source in facts.power:
+        rails = " + ".join(rail.name for rail in source.rails if rail.counted) or "no rail is a total"
+        yield "power", f"{source.name}: {rails}; leaves out {source.leaves_out}"
+    for missing in facts.missing_power:
+        remedy = f"  ->  {missing.remedy}" if missing.remedy else ""
+        yield "power", f"{missing.name} cannot be read: {missing.reason}{remedy}"
+    if not facts.power and not facts.missing_power:
+        yield "power", "no sensor"
 
 
 @app.command()
@@ -110,6 +123,6 @@ def setup(
         ready = set_up(transport, operators, python, offline, lambda step: stderr.print(step, highlight=False))
     finally:
         transport.close()
-    versions = ", ".join(f"{name} {version}" for name, version in ready.board.facts["libraries"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in ready.board.facts.libraries.items())
     chosen = f"{ready.selected}, chosen from {', '.join(ready.available)}"
     print(f"{ready.board.name}: ready; {versions}; kernels {chosen}; {ready.runs} operator runs agree with float64")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from edgeq.cli.console import progress_bars
-from edgeq.cli.ranges import parse_duration, parse_numbers
+from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def command(
     device: Annotated[str, Option("--device", help="local, ssh://[user@]host[:port] or adb://[serial].")] = "local",
     cores: Annotated[
         list[str] | None,
-        Option("--cores", help="Cluster of the board, all, or 0-3,6; may be repeated.", show_default=False),
+        Option("--cores", help="Clusters of the board and all, or 0-3,6; may be repeated.", show_default=False),
     ] = None,
     library: Annotated[
         Path | None, Option("--library", help="Operator library for the board's platform.", show_default=False)
@@ -46,7 +46,13 @@ def command(
     ] = None,
     cool_down: Annotated[
         float | None,
-        Option("--cool-down", help="Seconds to wait before a flagged row is measured once more.", show_default=False),
+        Option(
+            "--cool-down",
+            min=0,
+            max=86400,
+            help="Seconds to wait before a flagged row is measured once more.",
+            show_default=False,
+        ),
     ] = None,
     no_warmup: Annotated[bool, Option("--no-warmup", help="Do not run once untimed before.")] = False,
     output_format: Annotated[str, Option("--format", help="md, csv or json.")] = "md",
@@ -69,7 +75,7 @@ def command(
         tuple(parse_numbers(n_gen, "-n")),
         tuple(parse_numbers(depth, "-d")),
         tuple(parse_numbers(threads, "-t")) if threads else (),
-        tuple(cores or ["all"]),
+        tuple(name for text in cores or ["all"] for name in parse_cores(text)),
         device,
         repetitions,
         not no_warmup,

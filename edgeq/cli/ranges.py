@@ -39,6 +39,18 @@ def _expand(item: str, option: str) -> list[int]:
     return numbers
 
 
+def parse_cores(text: str) -> list[str]:
+    """The sets of processors in ``--cores``: ``big,little,all`` are three, ``0-3,6`` is one.
+
+    Raises:
+        EdgeqError: A name is missing.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise EdgeqError("no name", field="--cores", found=repr(text), wanted="such as big,all or 0-3,6")
+    return [text] if all(part[0].isdigit() for part in parts) else parts
+
+
 def parse_duration(text: str, option: str) -> float:
     """Seconds of ``90s``, ``10m`` or ``1.5h``.
 

@@ -80,7 +80,7 @@ def job(session: Session, board: Emulated, tiny_decoder: Any) -> Job:
 
 def test_the_board_is_of_another_architecture(session: Session) -> None:
     assert (session.kind, session.platform) == ("generic-linux", "linux-aarch64")
-    assert session.board.facts["libraries"].keys() == {"numpy", "onnxruntime"}
+    assert session.board.facts.libraries.keys() == {"numpy", "onnxruntime"}
 
 
 def test_the_operators_pass_their_self_test_there(session: Session, board: Emulated) -> None:

@@ -52,8 +52,8 @@ def job(deployed: tuple[Board, Model]) -> Job:
 
 
 def test_a_board_says_what_it_is(board: Board) -> None:
-    assert board.facts["system"] == "Linux"
-    assert set(board.facts["libraries"]) == {"numpy", "onnxruntime"}
+    assert board.facts.system == "Linux"
+    assert set(board.facts.libraries) == {"numpy", "onnxruntime"}
 
 
 def test_a_bundle_is_deployed_once(tmp_path: Path, tiny_decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,30 @@ import pytest
 
 from edgeq.errors import EdgeqError
 from edgeq_devices import setup
+from edgeq_devices.board_facts import BoardFacts
 from edgeq_devices.setup import download_wheels, set_up, wheel_platforms
 from edgeq_devices.transports import LocalTransport
 from edgeq_ops import library_path
 
-FACTS = {"machine": "aarch64", "libc": "glibc 2.31", "python": "3.11.2"}
+FACTS = BoardFacts(
+    protocol=1,
+    system="Linux",
+    machine="aarch64",
+    model=None,
+    cpu=None,
+    features=(),
+    cores=4,
+    clusters={},
+    libc="glibc 2.31",
+    python="3.11.2",
+    libraries={},
+    memory=None,
+    disk_free=0,
+    power=(),
+    missing_power=(),
+    throttling=(),
+    operators=None,
+)
 
 
 @pytest.fixture
@@ -56,7 +75,7 @@ def test_wheels_go_where_there_is_no_network(
     monkeypatch.setattr(setup, "_has_libraries", lambda board: "sending wheels" in steps)
     monkeypatch.setattr(setup, "_install_from_network", lambda *arguments: False)
 
-    def download(directory: Path, requirements: Sequence[str], facts: dict[str, Any]) -> list[Path]:
+    def download(directory: Path, requirements: Sequence[str], facts: BoardFacts) -> list[Path]:
         """A pip that says what it was asked for."""
         pip = directory / "pip-99-py3-none-any.whl"
         code = "import sys; sys.exit(sys.argv[1:4] != ['install', '--no-index', '--find-links'])"

@@ -37,6 +37,7 @@ def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
         "cpu": cpu.model,
         "features": sorted(cpu.features),
         "cores": physical_cores(root),
+        "clusters": clusters(root),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
@@ -60,6 +61,25 @@ def physical_cores(root: Path = ROOT) -> int:
     siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
     cores = {path.read_text().strip() for path in siblings}
     return len(cores) or os.cpu_count() or 1
+
+
+def clusters(root: Path = ROOT) -> dict[str, list[int]]:
+    """Processors by kind of core, as the capacity that the kernel gives them tells; empty where all are alike.
+
+    The kernel's names for them differ; here the slowest are ``little``, the fastest ``big``, others ``middle``.
+    """
+    found: dict[int, list[int]] = {}
+    for directory in (root / "sys/devices/system/cpu").glob("cpu[0-9]*"):
+        try:
+            rank = int((directory / "cpu_capacity").read_text())
+        except (OSError, ValueError):
+            return {}
+        found.setdefault(rank, []).append(int(directory.name.removeprefix("cpu")))
+    if len(found) < 2:
+        return {}
+    slowest, *others, fastest = (sorted(found[rank]) for rank in sorted(found))
+    middle = sorted(number for cluster in others for number in cluster)
+    return {"little": slowest, **({"middle": middle} if middle else {}), "big": fastest}
 
 
 def _device_tree(root: Path) -> str | None:

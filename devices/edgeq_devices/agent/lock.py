@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 class BusyError(Exception):
@@ -26,7 +28,7 @@ def hold(path: Path, holder: str) -> Iterator[None]:
     Raises:
         BusyError: Somebody else holds it.
     """
-    with path.open("a+") as file:
+    with _open(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,8 +36,21 @@ def hold(path: Path, holder: str) -> Iterator[None]:
         file.truncate(0)
         file.write(json.dumps({"holder": holder, "since": time.time()}))
         file.flush()
-        yield
-        file.truncate(0)
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _open(path: Path) -> IO[str]:
+    """The file, which users share: made by the first of them, never followed where it is a link."""
+    previous = os.umask(0)
+    try:
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
+    except PermissionError:  # kernels refuse O_CREAT for others' files in /tmp
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+")
+    finally:
+        os.umask(previous)
 
 
 def _describe(path: Path) -> str:

@@ -54,12 +54,18 @@ class Series:
 class Monitor:
     """Samples from a thread between `start` and `stop`.
 
+    Args:
+        root: Where the machine's files lie.
+        interval: Seconds between samples.
+        processors: Those that the measured process runs on, whose clocks matter; empty for all.
+
     Attributes:
         extremes: What was seen.
         series: The same over time.
     """
 
-    def __init__(self, root: Path = ROOT, interval: float = INTERVAL) -> None:
+    def __init__(self, root: Path = ROOT, interval: float = INTERVAL, processors: frozenset[int] = frozenset()) -> None:
+        self._processors = processors
         self.extremes, self.series = Extremes(), Series()
         self._root, self._interval = root, interval
         self._trips = read_trip_points(root)
@@ -107,6 +113,8 @@ class Monitor:
                 margin = self._trips[zone] - TRIP_MARGIN - degrees
                 seen.margins[zone] = min(seen.margins.get(zone, margin), margin)
         for domain in domains:
+            if self._processors and domain.processors and self._processors.isdisjoint(domain.processors):
+                continue  # idle cores slow down as they should
             clock, name = domain.current, domain.policy
             if clock is not None and clock > seen.fastest.get(name, 0):
                 seen.fastest[name] = seen.slowest[name] = clock

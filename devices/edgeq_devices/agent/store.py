@@ -6,6 +6,7 @@ Bundles are directories of hard links into the store, so that two bundles share 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -50,7 +51,8 @@ class Store:
             Bytes that are here afterwards; less than ``size`` if the stream ended early.
 
         Raises:
-            StoreError: The disk is full, the offset is not where the file ends, or the content has another hash.
+            StoreError: The disk is full, somebody else sends the same file, the offset is not where the file ends, or
+                the content has another hash.
         """
         blob, part = self._blob(digest), self._part(digest)
         if blob.exists():
@@ -59,6 +61,10 @@ class Store:
         if free < size - offset:
             raise StoreError(f"disk full: {max(free, 0)} bytes free below {self.root}, wanted {size - offset}")
         with part.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError("somebody else is sending the same file; try again when that has ended") from None
             if file.tell() != offset:
                 raise StoreError(f"{part.name}: found {file.tell()} bytes, wanted {offset}")
             _copy(stream, file, size - offset)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,13 +27,14 @@ from edgeq_devices.agent.watchdog import watch
 from edgeq_devices.conditions import read_conditions
 from edgeq_devices.job import Job
 from edgeq_devices.memory import PeakSampler
-from edgeq_devices.power.detect import find_sources, why_no_energy
+from edgeq_devices.power.detect import choose, find_sources, why_no_energy
 from edgeq_devices.power.meter import Meter
 from edgeq_devices.throttle import read_throttling
 
 LOST = 3
 """Exit code of an agent whose host has gone."""
 Emit = Callable[[dict[str, Any]], None]
+Started = Callable[[subprocess.Popen[str]], object]
 
 
 def supervise(root: Path, stdin: BinaryIO, emit: Emit) -> None:
@@ -43,18 +44,39 @@ def supervise(root: Path, stdin: BinaryIO, emit: Emit) -> None:
         BusyError: Another measurement runs on this board.
     """
     job = Job.from_json(_read_line(stdin))
-    with hold(root / "lock", job.holder), ExitStack() as stack:
+    supervise_job(root, job, emit, lambda worker: watch(stdin, lambda reason: _abandon(worker, reason)))
+
+
+def supervise_job(root: Path, job: Job, emit: Emit, started: Started = lambda worker: None) -> None:
+    """Measures a job.
+
+    Args:
+        root: edgeq's directory on the board.
+        job: What to measure.
+        emit: Called with each event.
+        started: Called with the process that runs the model.
+
+    Raises:
+        BusyError: Another measurement runs on this board.
+    """
+    with hold(_lock(root, job), job.holder), ExitStack() as stack:
         worker = _start_worker(root, job, stack)
-        watch(stdin, lambda reason: _abandon(worker, reason))
+        started(worker)
         emit(_conditions("before"))
         meter = _open_meter(job, emit, stack)
         _measure_idle(job, meter, emit)
-        monitor = Monitor(interval=max(INTERVAL, job.sustain_seconds / MOST_SAMPLES))
+        interval = max(INTERVAL, job.sustain_seconds / MOST_SAMPLES)
+        monitor = Monitor(interval=interval, processors=frozenset(job.processors))
         for event in _run(worker, job, monitor):
             emit(_with_energy(event, meter))
         _measure_idle(job, meter, emit)
         series = {**asdict(monitor.series), "watts": _watts(meter, monitor.series.time_ns)}
         emit({**_conditions("after"), "extremes": asdict(monitor.extremes), "series": series})
+
+
+def _lock(root: Path, job: Job) -> Path:
+    shared = Path(job.lock)
+    return shared if job.lock and os.access(shared.parent, os.W_OK | os.X_OK) else root / "lock"
 
 
 def _read_line(stream: BinaryIO) -> str:
@@ -75,7 +97,8 @@ def _start_worker(root: Path, job: Job, stack: ExitStack) -> subprocess.Popen[st
 
 def _end(worker: subprocess.Popen[str]) -> None:
     if worker.poll() is None:
-        os.killpg(worker.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
 
 
@@ -90,12 +113,14 @@ def _open_meter(job: Job, emit: Emit, stack: ExitStack) -> Meter | None:
     if not job.idle_seconds:
         return None
     readable, missing = find_sources()
-    for unused in readable[1:]:
-        unused.close()
     if not readable:
         emit({"event": "power", "source": None, "reason": why_no_energy(missing)})
         return None
-    meter = stack.enter_context(Meter(readable[0]))
+    chosen = choose(readable, job.rails)
+    for unused in readable:
+        if unused is not chosen:
+            unused.close()
+    meter = stack.enter_context(Meter(chosen, job.rails))
     description = asdict(meter.description)
     emit({"event": "power", "source": {**description, "quantity": meter.description.quantity.value}, "reason": None})
     return meter

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeq_devices.power.source import Description, Missing, Quantity, Rail, read_number
@@ -40,7 +40,7 @@ class _Channel:
 
 
 class Hwmon:
-    """One sensor chip.
+    """The sensor chips of one driver: a board spreads its rails over several.
 
     Args:
         name: Driver's name.
@@ -73,7 +73,8 @@ class Hwmon:
 
 
 def find(root: Path) -> Iterator[Hwmon | Missing]:
-    """The sensor chips of this machine."""
+    """The sensor chips of this machine, one source for all chips of a driver."""
+    found: dict[str, list[_Channel]] = {}
     for directory in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         try:
             name = (directory / "name").read_text().strip()
@@ -88,8 +89,27 @@ def find(root: Path) -> Iterator[Hwmon | Missing]:
         except (OSError, ValueError) as error:
             yield Missing(f"hwmon {name}", str(error))
             continue
-        if channels:
-            yield Hwmon(name, channels)
+        found.setdefault(name, []).extend(channels)
+    for name, supplies in found.items():
+        if supplies:
+            yield Hwmon(name, _with_own_labels(supplies))
+
+
+def _with_own_labels(channels: list[_Channel]) -> tuple[_Channel, ...]:
+    """Rails that are called alike get the address of their chip: ``rail 1 (1-0041)``."""
+    labels = [channel.label for channel in channels]
+    return tuple(
+        replace(channel, label=f"{channel.label} ({_address(channel.files[0].parent)})")
+        if labels.count(channel.label) > 1
+        else channel
+        for channel in channels
+    )
+
+
+def _address(directory: Path) -> str:
+    """Where a chip is on its bus, which unlike the number of its directory stays the same."""
+    device = directory / "device"
+    return device.resolve().name if device.exists() else directory.name
 
 
 def _channels(directory: Path) -> Iterator[_Channel]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 
-from edgeq_devices.power.source import Description, Quantity, Source
+from edgeq_devices.power.source import Description, Quantity, Rails, Source
 from edgeq_devices.power.window import Reading
 
 GREATEST_WATTS = 5000.0
@@ -25,14 +25,19 @@ class Meter:
 
     Args:
         source: What to sample; closed at the end.
+        rails: What adds up to a total, as the board's description tells.
         interval: Seconds between samples; the source's own if not given.
         clock: Monotonic nanoseconds.
     """
 
     def __init__(
-        self, source: Source, interval: float | None = None, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        source: Source,
+        rails: Rails | None = None,
+        interval: float | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.description: Description = source.description
+        self.description: Description = rails.applied_to(source.description) if rails else source.description
         self._source, self._clock = source, clock
         self._interval = interval or self.description.interval
         self._joules = {rail.name: 0.0 for rail in self.description.rails}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,26 @@ class Description:
     leaves_out: str
     uncertainty: str
     interval: float
+
+
+@dataclass(frozen=True)
+class Rails:
+    """What a board's description says about its shunts.
+
+    Attributes:
+        names: Rails that add up to what they cover.
+        leaves_out: What the board draws beside them.
+    """
+
+    names: tuple[str, ...]
+    leaves_out: str
+
+    def applied_to(self, description: Description) -> Description:
+        """The description with these rails counted, and no others; unchanged where they are not all there."""
+        if not set(self.names) <= {rail.name for rail in description.rails}:
+            return description
+        rails = tuple(Rail(rail.name, rail.name in self.names) for rail in description.rails)
+        return replace(description, rails=rails, leaves_out=self.leaves_out)
 
 
 class Source(Protocol):

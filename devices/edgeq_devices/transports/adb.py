@@ -32,6 +32,7 @@ class AdbTransport:
     """
 
     root = "/data/local/tmp/edgeq"  # the only place where a shell may write and execute
+    lock = ""  # there is one user
 
     def __init__(self, serial: str) -> None:
         if serial.startswith("-") or any(character.isspace() for character in serial):

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import IO, Protocol
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.answers import printable
+from edgeq_devices.transports.capture import LOG_BYTES, OUTPUT_BYTES, TooMuchOutputError, capture
 
 CONNECT_SECONDS = 10
+SHARED_LOCK = "/tmp/edgeq.lock"  # noqa: S108 - users of a board have no other directory in common
 COMMAND_SECONDS = 60.0
-LOG_BYTES = 16 << 10
 
 
 class Transport(Protocol):
@@ -20,10 +22,12 @@ class Transport(Protocol):
     Attributes:
         name: As the user wrote it.
         root: Directory of edgeq's files on the board; relative to where its commands start.
+        lock: File there that all measurements lock, whoever's they are; empty for one in ``root``.
     """
 
     name: str
     root: str
+    lock: str
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command of this machine that runs ``argv`` on the board, with its standard streams and exit code."""
@@ -44,11 +48,15 @@ def run(
     """Runs a command on the board to its end.
 
     Raises:
-        EdgeqError: The connection failed or the time ran out. An exit code of the command itself is for the caller.
+        EdgeqError: The connection failed, the time ran out, or the board sent too much.
+            An exit code of the command itself is for the caller.
     """
     command = transport.command(argv)
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+        done = capture(command, stdin, timeout)
+    except TooMuchOutputError:
+        found = f"more than {OUTPUT_BYTES} bytes"
+        raise EdgeqError("the board sends too much", field=transport.name, found=found, wanted="an answer") from None
     except subprocess.TimeoutExpired as error:
         raise EdgeqError(
             "the board does not answer", field=transport.name, found=f"no end of {argv[0]} after {timeout:.0f} s"
@@ -73,9 +81,9 @@ def start(transport: Transport, argv: Sequence[str], log: IO[bytes]) -> subproce
 
 
 def last_line(text: str) -> str:
-    """The last line that says something; the rest is banners and warnings."""
+    """The last line that says something, as printable text; the rest is banners and warnings."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no message"
+    return printable(lines[-1][:300]) if lines else "no message"
 
 
 def last_words(log: IO[bytes]) -> str:

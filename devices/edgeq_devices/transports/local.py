@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.transports.base import SHARED_LOCK
 
 
 class LocalTransport:
@@ -21,7 +22,7 @@ class LocalTransport:
 
     def __init__(self, root: Path | None = None) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self.root = str(root or cache / "edgeq")
+        self.root, self.lock = str(root or cache / "edgeq"), "" if root else SHARED_LOCK
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """``argv`` itself."""

@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.transports.base import CONNECT_SECONDS, last_line
+from edgeq_devices.transports.base import CONNECT_SECONDS, SHARED_LOCK, last_line
 
 SSH_FAILED = 255
 WANTED = "ssh://[user@]host[:port]"
@@ -40,6 +41,7 @@ class SshTransport:
     """
 
     root = ".cache/edgeq"  # relative to the home directory, where commands over ssh start
+    lock = SHARED_LOCK
 
     def __init__(self, destination: str, port: int | None = None, options: Sequence[str] = ()) -> None:
         if shutil.which("ssh") is None:
@@ -93,5 +95,6 @@ class SshTransport:
     def close(self) -> None:
         """Ends the shared connection."""
         stop = ["ssh", *self._options, "-O", "exit", "--", self._destination]
-        subprocess.run(stop, capture_output=True, timeout=CONNECT_SECONDS, check=False)
+        with suppress(OSError, subprocess.TimeoutExpired):  # a master that hangs ends by itself
+            subprocess.run(stop, capture_output=True, timeout=CONNECT_SECONDS, check=False)
         self._sockets.cleanup()

@@ -52,20 +52,19 @@ def _same(settings: Settings) -> Preset:
     return Preset(settings, settings)
 
 
-_ORDERED = {"gptq.act_order": True}
-_SEARCHED = {"gptq.act_order": True, "gptq.beta": "auto", "gptq.clip": "minmax"}
+_SEARCHED = {"gptq.beta": "auto", "gptq.clip": "minmax"}
 PRESETS: dict[tuple[int, Quality], Preset] = {
     (8, "fast"): _same(Settings("w8g128")),
     (8, "balanced"): _same(Settings("w8g128")),
     (8, "best"): _same(Settings("w8g32")),
     (4, "fast"): _same(Settings("w4g128")),
-    (4, "balanced"): Preset(Settings("w4g128"), Settings("w4g128", "gptq", _ORDERED)),
+    (4, "balanced"): Preset(Settings("w4g128"), Settings("w4g128", "gptq")),
     (4, "best"): Preset(Settings("w4g32-asym"), Settings("w4g32-asym", "gptq+refit", _SEARCHED)),
     (3, "fast"): _same(Settings("w3g64")),
-    (3, "balanced"): Preset(Settings("w3g64"), Settings("w3g64", "gptq", _ORDERED)),
+    (3, "balanced"): Preset(Settings("w3g64"), Settings("w3g64", "gptq")),
     (3, "best"): Preset(Settings("w3g32-asym"), Settings("w3g32-asym", "gptq+refit", _SEARCHED)),
     (2, "fast"): _same(Settings("w2g32-asym")),
-    (2, "balanced"): Preset(Settings("w2g32-asym"), Settings("w2g32-asym", "gptq", _ORDERED)),
+    (2, "balanced"): Preset(Settings("w2g32-asym"), Settings("w2g32-asym", "gptq")),
     (2, "best"): Preset(Settings("w2g32-asym"), Settings("w2g32-asym", "gptq+refit", _SEARCHED)),
 }
 

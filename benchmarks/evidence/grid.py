@@ -20,15 +20,14 @@ BITS = (3, 2, 4)
 CORE_GROUPS, GROUPS = ("", "g64"), ("", "g64", "g128", "g32")
 FULL = DECODERS[:2]  # the models that get the whole grid
 
-STRONG = {"gptq.beta": "auto", "gptq.clip": "minmax", "gptq.act_order": True}
 # As in MagR's paper, the range of a group is β times its whole range; β and α are searched on calibration.
 SEARCHED: Methods = (
     ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
     ("magr+gptq", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
     ("rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
     ("magr+rtn", {"rtn.beta": "auto", "rtn.clip": "minmax"}),
-    ("gptq", STRONG),
-    ("gptq+refit", STRONG),
+    ("gptq", {"gptq.beta": "auto", "gptq.clip": "minmax", "gptq.act_order": True}),
+    ("gptq+refit", {"gptq.beta": "auto", "gptq.clip": "minmax"}),
 )
 DESCENT: Methods = (
     ("gptq+cd", {"gptq.beta": "auto", "gptq.clip": "minmax"}),

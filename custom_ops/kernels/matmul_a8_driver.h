@@ -22,13 +22,15 @@ struct A8Block {
 constexpr std::size_t kPanelsPerPass = 16;  // their sums, 12 KiB, stay in the first-level cache
 constexpr std::size_t kInputsPerPass = 512; // a tile's codes of so many inputs, 8 KiB at 4 bits, do too
 
-/// End of the stretch of inputs from `begin` that is multiplied with all panels before the next one: whole groups, or
-/// whole blocks of a long group.
-EDGEQ_INLINE std::size_t stretch_end(const Grouping& inputs, std::size_t begin) {
+constexpr std::size_t kInputsPerTurn = 128; // of kTilesInTurns; measured: with 512 hardly anything is gained
+
+/// End of a stretch of at most `most` inputs (at least an activation block) from `begin`: whole groups, or whole blocks
+/// of a long group.
+EDGEQ_INLINE std::size_t stretch_end(const Grouping& inputs, std::size_t begin, std::size_t most = kInputsPerPass) {
   const std::size_t group = begin / inputs.group_size;
-  if (inputs.group_size > kInputsPerPass)
-    return smaller(begin + kInputsPerPass, inputs.group_end(group));
-  return inputs.group_end(group + kInputsPerPass / inputs.group_size - 1);
+  if (inputs.group_size > most)
+    return smaller(begin + most, inputs.group_end(group));
+  return inputs.group_end(group + most / inputs.group_size - 1);
 }
 
 /// Fetches lines [first, last) of the codes that follow `next` into the second-level cache.
@@ -64,10 +66,9 @@ void matmul_a8_tile(const MatmulA8& product, std::size_t tile, std::size_t first
   alignas(64) float sums[kPanelsPerPass * Kernel::kTokens * kUniformTileRows];
   __builtin_memset(sums, 0, (x.first_token(last) - first_token) * kUniformTileRows * sizeof(float));
   for (std::size_t begin = 0, end = 0; begin < inputs.padded_k; begin = end) {
-    // Few tokens stream the weights; many would push them out of the cache.
-    end = last - first == 1 ? inputs.padded_k : stretch_end(inputs, begin);
+    end = stretch_end(inputs, begin);
     const std::size_t next = smaller(layout.code_offset(end), bytes_left);
-    const std::size_t lines = last - first == 1 ? 0 : smaller(layout.code_bytes(end - begin), bytes_left - next) / 64;
+    const std::size_t lines = smaller(layout.code_bytes(end - begin), bytes_left - next) / 64;
     const std::size_t block = inputs.block_index(begin), blocks = inputs.blocks();
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t token = x.first_token(panel), tokens = x.panel_size(panel);
@@ -83,8 +84,34 @@ void matmul_a8_tile(const MatmulA8& product, std::size_t tile, std::size_t first
     store_rows(product, tile, token, sums + (token - first_token) * kUniformTileRows);
 }
 
+/// The products of tiles [first, last), at most kTilesInTurns, with the only panel.
+template <class Kernel> void matmul_a8_few(const MatmulA8& product, std::size_t first, std::size_t last) {
+  const UniformLayout& layout = product.layout;
+  const Grouping& inputs = layout.inputs;
+  const A8Panels& x = product.x;
+  const std::size_t tokens = x.tokens, tile_bytes = layout.tile_bytes();
+  alignas(64) float sums[kTilesInTurns][Kernel::kTokens * kUniformTileRows];
+  __builtin_memset(sums, 0, (last - first) * sizeof *sums);
+  for (std::size_t begin = 0, end = 0; begin < inputs.padded_k; begin = end) {
+    end = stretch_end(inputs, begin, kInputsPerTurn);
+    const std::size_t scale = inputs.block_index(begin) * tokens;
+    for (std::size_t tile = first; tile < last; ++tile)
+      Kernel::run({&layout, product.weights + tile * tile_bytes, begin, end, x.codes + begin * tokens, x.scales + scale,
+                   x.sums + scale, sums[tile - first]},
+                  tokens);
+  }
+  for (std::size_t tile = first; tile < last; ++tile)
+    for (std::size_t token = 0; token < tokens; ++token)
+      store_rows(product, tile, token, sums[tile - first] + token * kUniformTileRows);
+}
+
 template <class Kernel> void matmul_a8_tiles(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
   const std::size_t panels = product.x.panels();
+  if (panels == 1) {
+    for (std::size_t tile = first_tile; tile < last_tile; tile += kTilesInTurns)
+      matmul_a8_few<Kernel>(product, tile, smaller(tile + kTilesInTurns, last_tile));
+    return;
+  }
   for (std::size_t tile = first_tile; tile < last_tile; ++tile)
     for (std::size_t panel = 0; panel < panels; panel += kPanelsPerPass)
       matmul_a8_tile<Kernel>(product, tile, panel, smaller(panel + kPanelsPerPass, panels));

@@ -79,17 +79,24 @@ void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) 
 
 template <class Kernel>
 void DintGemm::multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const {
-  for_chunks(context, branches_.tiles(), tile_chunks(call.tokens), [&](std::size_t first, std::size_t last) {
-    branches_.for_tiles(first, last,
+  const std::size_t tiles = branches_.tiles(), step = tiles_per_step(call.tokens);
+  const std::size_t steps = (tiles + step - 1) / step;
+  for_chunks(context, steps, step_chunks(steps, step, call.tokens), [&](std::size_t first, std::size_t last) {
+    branches_.for_tiles(step * first, std::min(step * last, tiles),
                         [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
                             std::size_t end) { kernel(layout, weights, call.outputs[branch], begin, end); });
   });
 }
 
-std::size_t DintGemm::tile_chunks(std::size_t tokens) const {
-  const auto bytes = static_cast<double>(layout_.tile_bytes());
-  const double products = static_cast<double>(tokens * kernels::kUniformTileRows * layout_.inputs.padded_k);
-  return chunk_count(branches_.tiles(), std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
+std::size_t DintGemm::tiles_per_step(std::size_t tokens) const {
+  return !float_activations_ && tokens <= kernels_.panel_tokens ? kernels::kTilesInTurns : 1;
+}
+
+std::size_t DintGemm::step_chunks(std::size_t steps, std::size_t tiles_per_step, std::size_t tokens) const {
+  const auto bytes = static_cast<double>(tiles_per_step * layout_.tile_bytes());
+  const auto products =
+      static_cast<double>(tiles_per_step * tokens * kernels::kUniformTileRows * layout_.inputs.padded_k);
+  return chunk_count(steps, std::max(bytes / kLeastPackedBytes, products / kLeastProducts), 1.0);
 }
 
 void DintGemm::infer_shapes(const ort::ShapeInference& inference) { infer_matmul_shape(inference); }

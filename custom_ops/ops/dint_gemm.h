@@ -30,7 +30,9 @@ private:
   /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
   template <class Kernel>
   void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
-  std::size_t tile_chunks(std::size_t tokens) const;
+  /// Tiles that chunks are made of.
+  std::size_t tiles_per_step(std::size_t tokens) const;
+  std::size_t step_chunks(std::size_t steps, std::size_t tiles_per_step, std::size_t tokens) const;
 
   kernels::UniformLayout layout_; // of the first branch
   kernels::DintGemmKernels kernels_;

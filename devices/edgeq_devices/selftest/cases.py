@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeq.formats import BcqFormat, BcqTensor, Format, QuantizedTensor, UniformFormat, UniformTensor
+from edgeq.formats import (
+    BcqFormat,
+    BcqTensor,
+    CodebookFormat,
+    CodebookTensor,
+    DintFormat,
+    DintTensor,
+    Format,
+    QuantizedTensor,
+    UniformFormat,
+    UniformTensor,
+)
 
 ROWS, COLUMNS, GROUP = 40, 96, 64
 """Odd on purpose: rows end inside a tile, the last group is short."""
@@ -37,10 +48,13 @@ CASES = (
     *(Case(f"dint_w{bits}", UniformFormat(bits, GROUP), None, 0.02) for bits in (2, 3, 4, 8)),
     *(Case(f"dint_w{bits}_asym", UniformFormat(bits, GROUP, symmetric=False), None, 0.02) for bits in (3, 4)),
     Case("dint_w4_a32", UniformFormat(4, GROUP), 32, 1e-5),
+    *(Case(f"dint_w{bits}_dint", DintFormat(bits, GROUP), None, 0.02) for bits in (3, 4)),
+    Case("dint_w4_dint_asym", DintFormat(4, GROUP, symmetric=False), None, 0.02),
+    *(Case(f"dint_w{bits}_codebook", CodebookFormat(bits, GROUP), None, 0.02) for bits in (2, 3, 4)),
     *(Case(f"lut_w{bits}", BcqFormat(bits, GROUP), None, 0.02) for bits in (1, 2, 3, 4)),
     Case("lut_w3_a32", BcqFormat(3, GROUP), 32, 1e-3),
 )
-GATHERED = ("dint_w3", "dint_w4_asym", "lut_w3")
+GATHERED = ("dint_w3", "dint_w4_asym", "dint_w3_dint", "dint_w4_codebook", "lut_w3")
 """Cases whose weight is also read row by row."""
 
 
@@ -59,30 +73,22 @@ def tensor(fmt: Format) -> QuantizedTensor:
     if isinstance(fmt, BcqFormat):
         planes = np.float16(2.0) ** np.arange(fmt.bits, dtype=np.float16)
         return BcqTensor(codes, scales[..., None] * planes, -scales)
-    if fmt.symmetric:
-        return UniformTensor(codes, scales)
-    zeros = _spread(ROWS * groups, 5, 2**fmt.bits).astype(np.uint8).reshape(ROWS, groups)
-    return UniformTensor(codes, scales, zeros)
+    if isinstance(fmt, CodebookFormat):
+        levels = _spread(ROWS * groups * 2**fmt.bits, 37, 255).reshape(ROWS, groups, -1) - 127
+        return CodebookTensor(codes, levels.astype(np.int8), scales / np.float16(16))
+    kind, top = (DintTensor, 2**fmt.bits - 2) if isinstance(fmt, DintFormat) else (UniformTensor, 2**fmt.bits)
+    zeros = _spread(ROWS * groups, 5, top).astype(np.uint8).reshape(ROWS, groups)
+    return kind(codes, scales, None if fmt.symmetric else zeros)
 
 
 def packed(fmt: Format) -> NDArray[np.uint8]:
     """The stored bytes of a case's weight."""
-    match fmt, tensor(fmt):
-        case UniformFormat(), UniformTensor() as weight:
-            return fmt.pack(weight)
-        case BcqFormat(), BcqTensor() as weight:
-            return fmt.pack(weight)
-    raise AssertionError(fmt)
+    return fmt.pack(tensor(fmt))  # type: ignore[arg-type]
 
 
 def decoded(fmt: Format) -> NDArray[np.float64]:
     """The weights themselves, ``[ROWS, COLUMNS]``."""
-    match fmt, tensor(fmt):
-        case UniformFormat(), UniformTensor() as weight:
-            return fmt.decode(weight).astype(np.float64)
-        case BcqFormat(), BcqTensor() as weight:
-            return fmt.decode(weight).astype(np.float64)
-    raise AssertionError(fmt)
+    return fmt.decode(tensor(fmt)).astype(np.float64)  # type: ignore[arg-type]
 
 
 def activations(tokens: int) -> NDArray[np.float32]:

@@ -17,6 +17,11 @@ _MODULES = ("conditions", "cpu", "job", "measure", "memory", "throttle", "worker
 _MAIN = """# SPDX-License-Identifier: Apache-2.0
 import sys
 
+if sys.version_info < (3, 11):
+    error = "Python 3.11 or later is wanted, found %d.%d; name another with --python" % sys.version_info[:2]
+    print('{"error": "%s"}' % error)
+    sys.exit(2)
+
 from edgeq_devices.agent.main import main
 
 sys.exit(main(sys.argv[1:]))

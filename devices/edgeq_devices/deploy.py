@@ -12,8 +12,9 @@ from edgeq.bundle.reader import Bundle
 from edgeq.errors import EdgeqError
 from edgeq.runtime.encoder import max_tokens
 from edgeq.runtime.tokenizer import Tokenizer
+from edgeq_devices.agent.bundle import decoder_graph
 from edgeq_devices.board import Board, hashes_of
-from edgeq_devices.job import DecoderGraph, Model
+from edgeq_devices.job import Model
 
 LIBRARY = "lib/libedgeq_ops.so"
 Report = Callable[[str, int, int], None]
@@ -62,20 +63,7 @@ def model_of(bundle: Bundle, directory: str, library: str | None) -> Model:
         raise EdgeqError("cannot be profiled", file=bundle.directory, field="kind", found=bundle.kind, wanted=wanted)
     if genai is None:
         return Model(directory, bundle.manifest.model, *_encoder_limits(bundle), library)
-    names, section = genai.model.decoder, genai.model
-    graph = DecoderGraph(
-        input_ids=names.inputs.input_ids,
-        attention_mask=names.inputs.attention_mask,
-        position_ids=names.inputs.position_ids,
-        logits=names.outputs.logits,
-        past_key=names.inputs.past_key_names,
-        past_value=names.inputs.past_value_names,
-        present_key=names.outputs.present_key_names,
-        present_value=names.outputs.present_value_names,
-        layers=names.num_hidden_layers,
-        kv_heads=names.num_key_value_heads,
-        head_size=names.head_size,
-    )
+    section, graph = genai.model, decoder_graph(genai.model.model_dump())
     return Model(directory, bundle.manifest.model, section.vocab_size, section.context_length, library, graph)
 
 

@@ -16,6 +16,7 @@ from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Node, Operators, 
 from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
+from edgeq_devices.power.source import Rails
 from edgeq_devices.samples import Percentiles, Summary, rates
 
 Kind = TypeVar("Kind")
@@ -108,6 +109,12 @@ class Measurement:
             trace,
             notes,
         )
+
+    def with_rails(self, rails: Rails) -> Measurement:
+        """With the energy of these rails; for what a board measured that did not know its own description."""
+        if self.power is None or self.power.source is None:
+            return self
+        return replace(self, power=Power(source=rails.applied_to(self.power.source), reason=None))
 
     @property
     def samples_ns(self) -> tuple[int, ...]:

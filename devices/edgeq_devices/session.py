@@ -49,7 +49,7 @@ class Session:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self.kind = identify(identity(board.facts))
+        self.kind = kind_of(board.facts)
         self._notes = tuple(_emulation(board))
 
     @property
@@ -72,8 +72,7 @@ class Session:
     @property
     def rails(self) -> Rails | None:
         """Which rails of the board's shunts add up, as its description tells."""
-        shunts = [source for source in load_boards()[self.kind].power if source.meter == "hwmon" and source.rails]
-        return Rails(shunts[0].rails, shunts[0].leaves_out) if shunts else None
+        return rails_of(self.kind)
 
     def clusters(self) -> dict[str, tuple[int, ...]]:
         """Processors by cluster: as the board's description tells, else as the board itself does."""
@@ -154,10 +153,16 @@ def _emulation(board: Board) -> Iterator[str]:
         yield f"emulated: {machine} on {printable(kernel)}; its times say nothing about a real board"
 
 
-def identity(facts: BoardFacts) -> Identity:
-    """What a board's own account says about which board it is."""
+def kind_of(facts: BoardFacts) -> str:
+    """Which board it is, by its own account: the name of its description."""
     system: Literal["Android", "Linux"] = "Android" if facts.system == "Android" else "Linux"
-    return Identity(system=system, machine=facts.machine, model=facts.model)
+    return identify(Identity(system=system, machine=facts.machine, model=facts.model))
+
+
+def rails_of(kind: str) -> Rails | None:
+    """Which rails of a board's shunts add up, as its description tells."""
+    shunts = [source for source in load_boards()[kind].power if source.meter == "hwmon" and source.rails]
+    return Rails(shunts[0].rails, shunts[0].leaves_out) if shunts else None
 
 
 def holder() -> str:

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +24,18 @@ stderr = Console(stderr=True)
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(value, indent=2))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file that the user named.
+
+    Raises:
+        EdgeqError: It cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise EdgeqError("cannot write", file=path, found=error.strerror) from error
 
 
 @contextmanager

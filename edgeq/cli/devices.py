@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from edgeq.cli.console import print_json, stderr
+from edgeq.cli.console import print_json, stderr, write_file
 
 if TYPE_CHECKING:
     from edgeq_devices.board_facts import BoardFacts
@@ -100,6 +100,17 @@ def _power(facts: BoardFacts) -> Iterator[tuple[str, str]]:
         yield "power", f"{missing.name} cannot be read: {missing.reason}{remedy}"
     if not facts.power and not facts.missing_power:
         yield "power", "no sensor"
+
+
+@app.command()
+def script(
+    output: Annotated[Path, Option("-o", "--output", help="The file to write.")] = Path("profile.pyz"),
+) -> None:
+    """Write one file that profiles bundles on a board by itself; edgeq report reads what it prints."""
+    from edgeq_devices.agent_file import build_agent
+
+    write_file(output, build_agent())
+    print(f"{output}: run there with: python3 {output.name} profile BUNDLE > result.json")
 
 
 @app.command()

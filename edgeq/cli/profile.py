@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from edgeq.cli.console import progress_bars
+from edgeq.cli.console import progress_bars, write_file
 from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
@@ -95,18 +95,11 @@ def command(
             if reports:
                 _print(FORMATS[output_format](reports[-1]), output)
                 if trace is not None:
-                    _write(trace, reports[-1].measurements[-1].trace or b"")
+                    write_file(trace, reports[-1].measurements[-1].trace or b"")
 
 
 def _print(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
     else:
-        _write(output, text.encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise EdgeqError("cannot write", file=path, found=error.strerror) from error
+        write_file(output, text.encode())

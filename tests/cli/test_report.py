@@ -37,7 +37,7 @@ def test_what_profile_writes_is_read(edgeq, tiny_decoder, tmp_path):
         (("report", "absent.json"), "absent.json: cannot be read"),
         (
             ("report", "{quality}", "--format", "pdf"),
-            "--format: unknown format, found 'pdf', wanted html or llama-bench",
+            "--format: unknown format, found 'pdf', wanted html or md or csv or json or llama-bench",
         ),
         (("compare", "{profile}", "{quality}"), "{quality}: not a profile"),
         (("compare", "{profile}", "{other}"), "nothing to compare"),

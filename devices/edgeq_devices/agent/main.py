@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -99,7 +100,12 @@ def print_line(answer: Answer) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs ``VERB ROOT ARGUMENTS…``; what the user can mend becomes ``{"error": …}`` and exit code 2."""
+    """Runs ``VERB ROOT ARGUMENTS…``; what the user can mend becomes ``{"error": …}`` and exit code 2.
+
+    ``profile ARGUMENTS…`` is for people on the board itself (:mod:`edgeq_devices.agent.standalone`).
+    """
+    if len(arguments) < 2 or arguments[0] == "profile":
+        return _standalone(arguments[1:])
     verb, root, *rest = arguments
     directory = Path(root).expanduser()
     try:
@@ -113,6 +119,19 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     if answer is not None:
         print_line(answer)
+    return 0
+
+
+def _standalone(arguments: Sequence[str]) -> int:
+    from edgeq_devices.agent import standalone
+
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeq"
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        standalone.main(root, arguments)
+    except (BusyError, EdgeqError, OSError) as error:
+        sys.stderr.write(f"edgeq: error: {error}\n")
+        return 2
     return 0
 
 

@@ -88,7 +88,7 @@ class Store:
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             for relative, digest in files.items():
-                target = fresh / _inside(relative)
+                target = fresh / inside(relative)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     os.link(self._blob(digest), target)
@@ -121,7 +121,12 @@ class Store:
         return self._bundles / name
 
 
-def _inside(relative: str) -> PurePosixPath:
+def inside(relative: str) -> PurePosixPath:
+    """A path that stays in the directory that it is relative to.
+
+    Raises:
+        StoreError: It does not.
+    """
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in relative:
         raise StoreError(f"found path {relative[:80]!r}, wanted one inside the bundle")

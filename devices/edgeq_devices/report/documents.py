@@ -11,11 +11,14 @@ from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgeq.bundle.manifest import MANIFEST_NAME
 from edgeq.errors import EdgeqError
 from edgeq_devices.answers import printable
+from edgeq_devices.report.recorded import is_recorded, read_recorded
 
 MAX_BYTES = 256 << 20
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=1000)]
 
 
@@ -67,10 +70,14 @@ class Row(_View):
     n_gen: int
     n_depth: int
     unit: Text
-    avg_ts: Finite
+    avg_ns: Finite | None = None
+    stddev_ns: Finite | None = None
+    avg_ts: Positive
     stddev_ts: Finite
-    samples_ts: list[Finite]
+    samples_ts: Annotated[list[Positive], Field(min_length=1)]
     ttft_p50_ns: Finite | None = None
+    ttft_p95_ns: Finite | None = None
+    ttft_p99_ns: Finite | None = None
     tpot_p50_ns: Finite | None = None
     tpot_p95_ns: Finite | None = None
     tpot_p99_ns: Finite | None = None
@@ -161,12 +168,12 @@ class Results:
 
 
 def load_results(paths: Sequence[Path]) -> Results:
-    """Reads result files; of a directory, all its ``.json`` files.
+    """Reads result files; of a directory, all its ``.json`` files but those of bundles in it.
 
     Raises:
         EdgeqError: There is none, or one is neither a profile nor an evaluation.
     """
-    files = [file for path in paths for file in (sorted(path.glob("**/*.json")) if path.is_dir() else [path])]
+    files = [file for path in paths for file in (_result_files(path) if path.is_dir() else [path])]
     if not files:
         raise EdgeqError("no results", file=paths[0] if paths else None, wanted="files of edgeq profile --format json")
     documents = [load_document(file) for file in files]
@@ -174,6 +181,12 @@ def load_results(paths: Sequence[Path]) -> Results:
         tuple(document for document in documents if isinstance(document, Profile)),
         tuple(document for document in documents if isinstance(document, Evaluation)),
     )
+
+
+def _result_files(directory: Path) -> list[Path]:
+    files = sorted(directory.glob("**/*.json"))
+    bundles = [file.parent for file in files if file.name == MANIFEST_NAME]
+    return [file for file in files if not any(file.is_relative_to(bundle) for bundle in bundles)]
 
 
 def load_document(path: Path) -> Profile | Evaluation:
@@ -190,6 +203,8 @@ def load_document(path: Path) -> Profile | Evaluation:
         raise EdgeqError("cannot be read", file=path, found=error.strerror) from error
     except (ValueError, RecursionError) as error:
         raise EdgeqError("not a result file", file=path, found=printable(str(error)), wanted="JSON") from error
+    if is_recorded(content):
+        content = read_recorded(path)
     kind = Profile if isinstance(content, dict) and "results" in content else Evaluation
     try:
         return kind.model_validate(content)

@@ -9,11 +9,13 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.report.documents import Profile, Results
+from edgeq_devices.report.columns import measurements, qualities
+from edgeq_devices.report.documents import Results, Row
+from edgeq_devices.report.machine import machines
 from edgeq_devices.report.plots import figures
-from edgeq_devices.tables import binary_size, parameter_count, processor_ranges
 
 TEMPLATE = "page.html.jinja"
+PLOT_CONFIG = {"displayModeBar": False, "responsive": True}
 REMEDY = "pip install 'edgeq[report]'"
 
 
@@ -24,13 +26,16 @@ def render(results: Results, title: str) -> str:
         EdgeqError: plotly is not installed.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"size": binary_size, "count": parameter_count, "cores": processor_ranges}
     text = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(text).render(
         title=title,
         results=results,
+        measurements=measurements(results),
+        qualities=qualities(results),
+        flagged=sum(bool(row.flags) for row in results.rows),
+        flags=[(_where(row), flag) for row in results.rows for flag in row.flags],
         plots=list(_plots(results)),
-        conditions=[(profile.device, _conditions(profile)) for profile in results.profiles if profile.conditions],
+        conditions=machines(results),
     )
 
 
@@ -38,14 +43,11 @@ def _plots(results: Results) -> Iterator[str]:
     """Elements with their scripts; plotly's own comes once, with the first."""
     try:
         for number, figure in enumerate(figures(results)):
-            yield figure.to_html(full_html=False, include_plotlyjs=number == 0)
+            yield figure.to_html(full_html=False, include_plotlyjs=number == 0, config=PLOT_CONFIG)
     except ImportError as error:
         raise EdgeqError("plotly is not installed", remedy=REMEDY) from error
 
 
-def _conditions(profile: Profile) -> list[tuple[str, str]]:
-    """The machine before the first row, as far as it is plain."""
-    found = profile.conditions or {}
-    plain = [(name, value) for name, value in found.items() if isinstance(value, str | int | float)]
-    nested = [(name, value) for name, value in found.items() if isinstance(value, dict | list) and value]
-    return [(name.replace("_", " "), str(value)[:400]) for name, value in plain + nested]
+def _where(row: Row) -> str:
+    threads = f"{row.n_threads} thread{'s' if row.n_threads > 1 else ''}"
+    return f"{row.model_filename}, {row.device}, {row.test}, {threads}"

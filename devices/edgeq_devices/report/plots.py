@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from edgeq_devices.report.documents import Evaluation, Results, Row, SustainedView
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MIB = 1024**2
+LAYOUT = {
+    "template": "plotly_white",
+    "height": 420,
+    "showlegend": True,
+    "margin": {"l": 70, "r": 20, "t": 60, "b": 50},
+    "legend": {"orientation": "h", "yanchor": "top", "y": -0.15},
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,10 @@ def figures(results: Results) -> Iterator[Figure]:
     for title, x, y, groups in candidates:
         if groups:
             yield _scatter(title, x, y, groups)
-    if bars := _throughput(results):
-        yield bars
+    kinds = {"Prompt throughput": lambda row: not row.n_gen, "Generation throughput": lambda row: row.n_gen > 0}
+    for title, belongs in kinds.items():
+        if trusted := [row for row in results.rows if belongs(row) and not row.flags]:
+            yield _throughput(title, trusted)
     for row in results.rows:
         if row.sustained:
             yield _sustained(row, row.sustained)
@@ -65,7 +75,7 @@ def _by_bundle(results: Results) -> dict[str, list[Point]]:
         row, perplexity = sizes.get(evaluation.model_sha256), _perplexity(evaluation)
         if row and perplexity is not None:
             point = Point(row.model_size / MIB, perplexity, row.model_filename, False)
-            groups.setdefault(evaluation.text or "", []).append(point)
+            groups.setdefault(PurePath(evaluation.text or "").name, []).append(point)
     return groups
 
 
@@ -98,7 +108,7 @@ def plain(text: str) -> str:
 def _scatter(title: str, x: str, y: str, groups: dict[str, list[Point]]) -> Figure:
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout={"title": {"text": title}, "template": "plotly_white", "height": 420})
+    figure = graph_objects.Figure(layout={"title": {"text": title}, **LAYOUT})
     for name, points in groups.items():
         ordered = sorted(points, key=lambda point: point.x)
         figure.add_scatter(
@@ -107,6 +117,7 @@ def _scatter(title: str, x: str, y: str, groups: dict[str, list[Point]]) -> Figu
             text=[plain(point.text) for point in ordered],
             mode="markers+text",
             textposition="top center",
+            cliponaxis=False,
             marker={"symbol": ["circle-open" if point.flagged else "circle" for point in ordered], "size": 10},
             name=plain(name),
         )
@@ -120,7 +131,7 @@ def _sustained(row: Row, run: SustainedView) -> Figure:
     from plotly import graph_objects
 
     title = f"{row.model_filename}, {row.test}, {_where(row)}: sustained"
-    figure = graph_objects.Figure(layout={"title": {"text": plain(title)}, "template": "plotly_white", "height": 420})
+    figure = graph_objects.Figure(layout={"title": {"text": plain(title)}, **LAYOUT})
     curves: dict[str, tuple[list[float], Sequence[float | None]]] = {
         row.unit: (run.seconds, run.ts),
         "temperature (°C)": (run.machine_seconds, run.temperature),
@@ -138,15 +149,11 @@ def _sustained(row: Row, run: SustainedView) -> Figure:
     return figure
 
 
-def _throughput(results: Results) -> Figure | None:
-    """Bars of every test that is not flagged, by bundle."""
+def _throughput(title: str, rows: Sequence[Row]) -> Figure:
+    """Bars of tests, by bundle."""
     from plotly import graph_objects
 
-    rows = [row for row in results.rows if not row.flags]
-    if not rows:
-        return None
-    layout = {"title": {"text": "Throughput"}, "template": "plotly_white", "barmode": "group", "height": 420}
-    figure = graph_objects.Figure(layout=layout)
+    figure = graph_objects.Figure(layout={"title": {"text": title}, "barmode": "group", **LAYOUT})
     for name in dict.fromkeys(row.model_filename for row in rows):
         mine = [row for row in rows if row.model_filename == name]
         figure.add_bar(

@@ -12,7 +12,6 @@ from edgeq_devices.answers import printable
 from edgeq_devices.transports.capture import LOG_BYTES, OUTPUT_BYTES, TooMuchOutputError, capture
 
 CONNECT_SECONDS = 10
-SHARED_LOCK = "/tmp/edgeq.lock"  # noqa: S108 - users of a board have no other directory in common
 COMMAND_SECONDS = 60.0
 
 

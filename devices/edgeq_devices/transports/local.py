@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.transports.base import SHARED_LOCK
+from edgeq_devices.agent.lock import SHARED_LOCK
 
 
 class LocalTransport:

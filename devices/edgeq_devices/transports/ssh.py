@@ -13,7 +13,8 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.transports.base import CONNECT_SECONDS, SHARED_LOCK, last_line
+from edgeq_devices.agent.lock import SHARED_LOCK
+from edgeq_devices.transports.base import CONNECT_SECONDS, last_line
 
 SSH_FAILED = 255
 WANTED = "ssh://[user@]host[:port]"

@@ -38,9 +38,11 @@ def _ordered(found: dict[str, Row], bits: int, *methods: str) -> Iterator[list[s
     if not all(method in found for method in methods):
         return
     losses = [found[method].loss for method in methods]
-    met = all(first <= second for first, second in pairwise(losses))
+    excess = max(first - second for first, second in pairwise(losses))
+    error = found[methods[0]].mean("standard_error")
+    answer = _answer(excess <= 0) if excess <= 0 or excess > error else f"equal within the standard error, {error:.4f}"
     names = " ≤ ".join(method.removesuffix(SEARCHED) for method in methods)
-    yield [f"{bits} bits per channel: {names}", " / ".join(signed(loss) for loss in losses), _answer(met)]
+    yield [f"{bits} bits per channel: {names}", " / ".join(signed(loss) for loss in losses), answer]
 
 
 def _half(rows: Sequence[Row]) -> Iterator[list[str]]:

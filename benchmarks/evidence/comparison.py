@@ -32,7 +32,19 @@ def nonuniform_table(rows: Sequence[Row]) -> str:
             row = min((row for row in others if row.cell.scheme == scheme), key=lambda row: row.loss)
             lines.append([model, *_pair(row, best(uniform, row.bits))])
     return table(
-        ["model", "scheme", "method", "bits", "nats/token", "uniform", "method", "bits", "nats/token", "lower"], lines
+        [
+            "model",
+            "scheme",
+            "method",
+            "bits",
+            "nats/token (KL)",
+            "uniform",
+            "method",
+            "bits",
+            "nats/token (KL)",
+            "lower",
+        ],
+        lines,
     )
 
 
@@ -45,17 +57,33 @@ def other_tools_table(rows: Sequence[Row]) -> str:
         own = [other for other in rows if other.cell.tool == OWN and other.cell.model == row.cell.model]
         lines.append([row.cell.model, row.cell.tool, *_pair(row, best(own, row.bits))])
     return table(
-        ["model", "tool", "type", "method", "bits", "nats/token", "edgeq", "method", "bits", "nats/token", "lower"],
+        [
+            "model",
+            "tool",
+            "type",
+            "method",
+            "bits",
+            "nats/token (KL)",
+            "edgeq",
+            "method",
+            "bits",
+            "nats/token (KL)",
+            "lower",
+        ],
         lines,
     )
 
 
 def _pair(row: Row, other: Row | None) -> list[str]:
-    left = [row.cell.scheme, row.method, f"{row.bits:.3f}", signed(row.loss)]
+    left = [row.cell.scheme, row.method, f"{row.bits:.3f}", _figures(row)]
     if other is None:
         return [*left, "nothing as small", "", "", "", ""]
     names = ("this" if row.loss < other.loss else "uniform") if row.cell.tool == OWN else _winner(row, other)
-    return [*left, other.cell.scheme, other.method, f"{other.bits:.3f}", signed(other.loss), names]
+    return [*left, other.cell.scheme, other.method, f"{other.bits:.3f}", _figures(other), names]
+
+
+def _figures(row: Row) -> str:
+    return f"{signed(row.loss)} ({row.mean('kl_divergence'):.4f})"
 
 
 def _winner(row: Row, other: Row) -> str:

@@ -31,4 +31,7 @@ def _settings(settings: Settings) -> list[str]:
 def _losses(rows: Sequence[Row], settings: Settings, calibrated: bool) -> list[str]:
     cells = [preset_cell(model, settings, calibrated=calibrated) for model in DECODERS]
     found = {row.cell: row for row in rows}
-    return [signed(found[cell].loss) if cell in found else "" for cell in cells]
+    return [
+        f"{signed(found[cell].loss)} ({found[cell].mean('kl_divergence'):.4f})" if cell in found else ""
+        for cell in cells
+    ]

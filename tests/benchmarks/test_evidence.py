@@ -27,7 +27,13 @@ SEARCHED = {"clip": "minmax", "beta": "auto"}
 
 
 def record(cell: Cell, loss: float, bits: float) -> Record:
-    values = {"loss_difference": loss, "perplexity": 10.0 + loss, "reference_perplexity": 10.0, "standard_error": 0.001}
+    values = {
+        "kl_divergence": loss,
+        "loss_difference": loss,
+        "perplexity": 10.0 + loss,
+        "reference_perplexity": 10.0,
+        "standard_error": 0.001,
+    }
     return Record(cell, {"bits_per_weight": bits, **values}, {})
 
 

@@ -15,7 +15,9 @@ void matmul_f32_f32_codebook_1x32_generic(const MatmulF32&, std::size_t, std::si
 #if defined(__x86_64__)
 void matmul_f32_a8_codebook_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_codebook_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
+void matmul_f32_f32_codebook_prompt_6x16_avx2(const MatmulF32Prompt&, std::size_t, std::size_t);
 void matmul_f32_f32_codebook_12x32_avx512(const MatmulF32&, std::size_t, std::size_t);
+void matmul_f32_f32_codebook_prompt_12x32_avx512(const MatmulF32Prompt&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_6x16_avx_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_1x32_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_1x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);

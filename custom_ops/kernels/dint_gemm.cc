@@ -16,25 +16,33 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
                                         matmul_f32_a8_uniform_4x16_avx2,
                                         matmul_f32_f32_uniform_6x16_avx2,
                                         3,
-                                        matmul_f32_a8_uniform_3x16_avx2};
+                                        matmul_f32_a8_uniform_3x16_avx2,
+                                        6,
+                                        matmul_f32_f32_uniform_prompt_6x16_avx2};
   static constexpr DintGemmKernels avx_vnni{6,
                                             quantize_a8_avx2,
                                             matmul_f32_a8_uniform_4x16_avx2,
                                             matmul_f32_f32_uniform_6x16_avx2,
                                             4,
-                                            matmul_f32_a8_uniform_6x16_avx_vnni};
+                                            matmul_f32_a8_uniform_6x16_avx_vnni,
+                                            6,
+                                            matmul_f32_f32_uniform_prompt_6x16_avx2};
   static constexpr DintGemmKernels avx512{6,
                                           quantize_a8_avx512,
                                           matmul_f32_a8_uniform_4x16_avx2,
-                                          matmul_f32_f32_uniform_12x32_avx512,
+                                          matmul_f32_f32_uniform_4x32_avx512,
                                           4,
-                                          matmul_f32_a8_uniform_6x32_avx512};
+                                          matmul_f32_a8_uniform_6x32_avx512,
+                                          12,
+                                          matmul_f32_f32_uniform_12x32_avx512};
   static constexpr DintGemmKernels avx512_vnni{7,
                                                quantize_a8_avx512,
                                                matmul_f32_a8_uniform_6x32_avx512_vnni,
-                                               matmul_f32_f32_uniform_12x32_avx512,
+                                               matmul_f32_f32_uniform_4x32_avx512,
                                                6,
-                                               matmul_f32_a8_uniform_7x32_avx512_vnni};
+                                               matmul_f32_a8_uniform_7x32_avx512_vnni,
+                                               12,
+                                               matmul_f32_f32_uniform_12x32_avx512};
   switch (isa) {
   case Isa::avx2:
     return avx2;

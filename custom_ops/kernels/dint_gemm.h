@@ -7,6 +7,7 @@
 #pragma once
 
 #include "a8_panels.h"
+#include "f32_panels.h"
 #include "isa.h"
 #include "uniform_layout.h"
 
@@ -43,6 +44,16 @@ struct MatmulF32 {
 };
 using MatmulF32Function = void (*)(const MatmulF32& product, std::size_t first_tile, std::size_t last_tile);
 
+/// The same for the tokens of a prompt.
+struct MatmulF32Prompt {
+  UniformLayout layout;
+  const std::uint8_t* weights;
+  F32Panels x;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulF32PromptFunction = void (*)(const MatmulF32Prompt& product, std::size_t first_tile, std::size_t last_tile);
+
 struct DintGemmKernels {
   std::size_t panel_tokens; // of A8Panels
   QuantizeA8 quantize_a8;
@@ -51,8 +62,13 @@ struct DintGemmKernels {
   // Where there is one, a kernel for more than `few_tokens` tokens; see panels_for().
   std::size_t few_tokens = SIZE_MAX;
   MatmulA8Function matmul_a8_prompt = nullptr;
+  // Where there is one, a kernel for panels of float activations, for more than `f32_few_tokens` tokens.
+  std::size_t f32_panel_tokens = 0;
+  MatmulF32PromptFunction matmul_f32_prompt = nullptr;
+  std::size_t f32_few_tokens = 4;
 
   bool is_prompt(std::size_t tokens) const { return matmul_a8_prompt != nullptr && tokens > few_tokens; }
+  bool is_f32_prompt(std::size_t tokens) const { return matmul_f32_prompt != nullptr && tokens > f32_few_tokens; }
   MatmulA8Function matmul_a8_for(std::size_t tokens) const { return is_prompt(tokens) ? matmul_a8_prompt : matmul_a8; }
 };
 
@@ -72,10 +88,12 @@ void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8&, std::size_t, std::size_t
 void quantize_a8_avx2(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_prompt_6x16_avx2(const MatmulF32Prompt&, std::size_t, std::size_t);
 void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
-void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_4x32_avx512(const MatmulF32&, std::size_t, std::size_t);
+void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32Prompt&, std::size_t, std::size_t);
 #endif
 
 } // namespace edgeq::kernels

@@ -3,6 +3,7 @@
 #include "codebook_decode_tile.h"
 #include "codebook_dispatch.h"
 #include "matmul_f32_driver.h"
+#include "matmul_f32_prompt_driver.h"
 #include "multiply_f32_avx2.h"
 
 namespace edgeq::kernels {
@@ -32,6 +33,13 @@ template <int Bits> struct Avx2 : F32Block256 {
 void matmul_f32_f32_codebook_6x16_avx2(const MatmulF32& product, std::size_t first_tile, std::size_t last_tile) {
   for_codebook<Avx2>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
     matmul_f32_tiles<decltype(kernel)>(product, first_tile, last_tile);
+  });
+}
+
+void matmul_f32_f32_codebook_prompt_6x16_avx2(const MatmulF32Prompt& product, std::size_t first_tile,
+                                              std::size_t last_tile) {
+  for_codebook<Avx2>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
+    matmul_f32_prompt_tiles<decltype(kernel)>(product, first_tile, last_tile);
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_f32_driver.h"
+#include "matmul_f32_prompt_driver.h"
 #include "multiply_f32_avx2.h"
 #include "uniform_decode_f32.h"
 #include "uniform_dispatch.h"
@@ -16,6 +17,13 @@ struct Avx2 : F32Block256, UniformFloatDecoder<Vector256, Bits, ZeroPoint, Dint>
 void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32& product, std::size_t first_tile, std::size_t last_tile) {
   for_format<Avx2>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
     matmul_f32_tiles<decltype(kernel)>(product, first_tile, last_tile);
+  });
+}
+
+void matmul_f32_f32_uniform_prompt_6x16_avx2(const MatmulF32Prompt& product, std::size_t first_tile,
+                                             std::size_t last_tile) {
+  for_format<Avx2>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
+    matmul_f32_prompt_tiles<decltype(kernel)>(product, first_tile, last_tile);
   });
 }
 

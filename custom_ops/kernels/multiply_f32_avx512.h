@@ -8,8 +8,15 @@
 namespace edgeq::kernels {
 namespace {
 
+/// Where the activation of an input and token is: x is [k][Tokens] of a panel, else [Tokens][stride].
+template <int Tokens, bool Panel>
+EDGEQ_INLINE std::size_t activation_index(std::size_t k, int token, std::size_t stride) {
+  const auto t = static_cast<std::size_t>(token);
+  return Panel ? k * Tokens + t : t * stride + k;
+}
+
 /// Adds the products of Tokens tokens to 32 rows. A lone token sums even and odd inputs apart to hide latency.
-template <int Tokens>
+template <int Tokens, bool Panel>
 void multiply_tokens(const float* weights, std::size_t count, const float* x, std::size_t stride, float* y) {
   constexpr int kChains = Tokens <= 2 ? 4 : 1;
   __m512 acc[Tokens][2][kChains];
@@ -20,7 +27,7 @@ void multiply_tokens(const float* weights, std::size_t count, const float* x, st
   auto step = [&](std::size_t k, int chain) __attribute__((always_inline)) {
     const __m512 upper = _mm512_loadu_ps(weights + 32 * k), lower = _mm512_loadu_ps(weights + 32 * k + 16);
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-      const __m512 activation = _mm512_set1_ps(x[static_cast<std::size_t>(t) * stride + k]);
+      const __m512 activation = _mm512_set1_ps(x[activation_index<Tokens, Panel>(k, t, stride)]);
       acc[t][0][chain] = _mm512_fmadd_ps(upper, activation, acc[t][0][chain]);
       acc[t][1][chain] = _mm512_fmadd_ps(lower, activation, acc[t][1][chain]);
     }
@@ -36,17 +43,27 @@ void multiply_tokens(const float* weights, std::size_t count, const float* x, st
   }
 }
 
-/// The register block of MatmulF32.
+/// The register block of MatmulF32 and MatmulF32Prompt.
 struct F32Block512 {
   static constexpr std::size_t kTokens = 12;
 
   static void multiply(const float* weights, std::size_t count, const float* x, std::size_t stride, std::size_t tokens,
                        float* y) {
+    run<false>(weights, count, x, stride, tokens, y);
+  }
+  static void multiply_panel(const float* weights, std::size_t count, const float* x, std::size_t tokens, float* y) {
+    run<true>(weights, count, x, 0, tokens, y);
+  }
+
+private:
+  template <bool Panel>
+  EDGEQ_MEMBER static void run(const float* weights, std::size_t count, const float* x, std::size_t stride,
+                               std::size_t tokens, float* y) {
     using Function = void (*)(const float*, std::size_t, const float*, std::size_t, float*);
-    static constexpr Function kFunctions[kTokens] = {multiply_tokens<1>,  multiply_tokens<2>,  multiply_tokens<3>,
-                                                     multiply_tokens<4>,  multiply_tokens<5>,  multiply_tokens<6>,
-                                                     multiply_tokens<7>,  multiply_tokens<8>,  multiply_tokens<9>,
-                                                     multiply_tokens<10>, multiply_tokens<11>, multiply_tokens<12>};
+    static constexpr Function kFunctions[kTokens] = {
+        multiply_tokens<1, Panel>, multiply_tokens<2, Panel>,  multiply_tokens<3, Panel>,  multiply_tokens<4, Panel>,
+        multiply_tokens<5, Panel>, multiply_tokens<6, Panel>,  multiply_tokens<7, Panel>,  multiply_tokens<8, Panel>,
+        multiply_tokens<9, Panel>, multiply_tokens<10, Panel>, multiply_tokens<11, Panel>, multiply_tokens<12, Panel>};
     kFunctions[tokens - 1](weights, count, x, stride, y);
   }
 };

@@ -70,10 +70,26 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
 }
 
 void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {
+  if (kernels_.is_f32_prompt(call.tokens))
+    return compute_f32_prompt(context, call);
   multiply(context, call,
            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
                std::size_t last) {
              kernels_.matmul_f32({layout, weights, call.x, call.tokens, output.bias, output.y}, first, last);
+           });
+}
+
+void DintGemm::compute_f32_prompt(const ort::KernelContext& context, const Call& call) const {
+  const std::size_t k = layout_.inputs.k;
+  Scratch scratch(Scratch::padded<float>(call.tokens * k));
+  const kernels::F32Panels panels{scratch.take<float>(call.tokens * k), k, call.tokens, kernels_.f32_panel_tokens};
+  const double activations = static_cast<double>(call.tokens * k) / static_cast<double>(panels.panels());
+  for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
+             [&](std::size_t first, std::size_t last) { kernels::pack_f32_generic(call.x, panels, first, last); });
+  multiply(context, call,
+           [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+               std::size_t last) {
+             kernels_.matmul_f32_prompt({layout, weights, panels, output.bias, output.y}, first, last);
            });
 }
 

@@ -27,6 +27,7 @@ private:
   };
   void compute_a8(const ort::KernelContext& context, const Call& call) const;
   void compute_f32(const ort::KernelContext& context, const Call& call) const;
+  void compute_f32_prompt(const ort::KernelContext& context, const Call& call) const;
   /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
   template <class Kernel>
   void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;

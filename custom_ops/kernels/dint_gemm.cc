@@ -6,6 +6,16 @@
 #include "decoded_tile.h"
 
 namespace edgeq::kernels {
+namespace {
+
+#if defined(__x86_64__)
+constexpr DintGemmKernels with_token_kernel(DintGemmKernels kernels, MatmulA8Function kernel) {
+  kernels.matmul_a8_token = kernel;
+  return kernels;
+}
+#endif
+
+} // namespace
 
 const DintGemmKernels& dint_gemm_kernels(Isa isa) {
   static constexpr DintGemmKernels generic{4, quantize_a8_generic, matmul_f32_a8_uniform_4x32_generic,
@@ -43,6 +53,10 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
                                                matmul_f32_a8_uniform_7x32_avx512_vnni,
                                                12,
                                                matmul_f32_f32_uniform_12x32_avx512};
+  static constexpr DintGemmKernels avx512_vnni_token =
+      with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vnni);
+  static constexpr DintGemmKernels avx512_vbmi_token =
+      with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vbmi);
   switch (isa) {
   case Isa::avx2:
     return avx2;
@@ -51,8 +65,9 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
   case Isa::avx512:
     return avx512;
   case Isa::avx512_vnni:
+    return avx512_vnni_token;
   case Isa::avx512_vbmi:
-    return avx512_vnni;
+    return avx512_vbmi_token;
   default:
     return generic;
   }

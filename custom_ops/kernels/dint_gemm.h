@@ -66,10 +66,16 @@ struct DintGemmKernels {
   std::size_t f32_panel_tokens = 0;
   MatmulF32PromptFunction matmul_f32_prompt = nullptr;
   std::size_t f32_few_tokens = 4;
+  // Where there is one, a kernel for one token.
+  MatmulA8Function matmul_a8_token = nullptr;
 
   bool is_prompt(std::size_t tokens) const { return matmul_a8_prompt != nullptr && tokens > few_tokens; }
   bool is_f32_prompt(std::size_t tokens) const { return matmul_f32_prompt != nullptr && tokens > f32_few_tokens; }
-  MatmulA8Function matmul_a8_for(std::size_t tokens) const { return is_prompt(tokens) ? matmul_a8_prompt : matmul_a8; }
+  MatmulA8Function matmul_a8_for(std::size_t tokens) const {
+    if (tokens == 1 && matmul_a8_token != nullptr)
+      return matmul_a8_token;
+    return is_prompt(tokens) ? matmul_a8_prompt : matmul_a8;
+  }
 };
 
 /// Panels as the kernel for their number of tokens wants them.
@@ -90,6 +96,8 @@ void matmul_f32_a8_uniform_4x16_avx2(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_6x16_avx2(const MatmulF32&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_prompt_6x16_avx2(const MatmulF32Prompt&, std::size_t, std::size_t);
 void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_1x64_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_1x64_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_4x32_avx512(const MatmulF32&, std::size_t, std::size_t);

@@ -1,32 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// Six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one row, so
-// nothing is summed across lanes. Codes are decoded in registers, once for all tokens of the panel.
+// Two to six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one
+// row, so nothing is summed across lanes. Codes are decoded in registers, once for all tokens of the panel.
+#include "dot_product_avx512_vnni.h"
 #include "matmul_a8_driver.h"
 #include "uniform_dispatch.h"
 #include "uniform_lines.h"
-#include "vector_avx512.h"
 
 namespace edgeq::kernels {
 namespace {
-
-/// acc += u · s per group of four bytes. In assembly, as GCC 12 copies and spills the intrinsic's accumulators.
-EDGEQ_INLINE void dot_product(__m512i& acc, __m512i u, __m512i s) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-}
 
 template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock {
   using Lines = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
   // Zero points of `uniform` are subtracted from the sums: cheaper than from every code, for so few tokens.
   static constexpr bool kZeros = ZeroPoint && !Dint;
   using Fields = UniformFields<Bits>;
+  // Places of a field in its byte.
+  static constexpr int kPlaces = Bits == 8 ? 1 : Bits == 2 ? 4 : 2;
   // Independent sums per token and row block, to hide the latency of vpdpbusd where there are few tokens.
-  static constexpr int kChains = Tokens == 1 ? 4 : Tokens <= 3 ? 2 : 1;
+  static constexpr int kChains = Tokens == 2 ? (kPlaces == 4 ? 4 : 2) : Tokens == 3 ? 2 : 1;
+  // With a sum for each place codes are multiplied where they lie, and the sums shifted.
+  static constexpr bool kInPlace = !Dint && kChains >= kPlaces;
 
   EDGEQ_MEMBER static __m512i decode(const std::uint8_t* line, int f, __m512i zero) {
     if constexpr (Dint)
       return Lines::bytes(line, f, zero);
+    else if constexpr (kInPlace)
+      return Lines::codes_in_place(line, f);
     else
       return Lines::codes(line, f);
+  }
+
+  EDGEQ_MEMBER static __m512i add_chains(const __m512i (&acc)[kChains]) {
+    __m512i sum = acc[0];
+    EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) {
+      const int shift = kInPlace ? Lines::field_shift(c) : 0;
+      sum = _mm512_add_epi32(sum, shift == 0 ? acc[c] : _mm512_srai_epi32(acc[c], static_cast<unsigned>(shift)));
+    }
+    return sum;
   }
 
   /// Adds the products of `count` inputs to the 32 rows of y.
@@ -52,12 +62,12 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
         }
       }
     }
+    prefetch_stream(trailer, ZeroPoint ? 96 : 64);
     EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {
       const __m512 scale = _mm512_mul_ps(load_halfs(trailer + 32 * b), _mm512_set1_ps(Dint ? 0.5F : 1.0F));
       const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (kZeros ? 64 + 16 * b : 0)));
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][b][0] = _mm512_add_epi32(acc[t][b][0], acc[t][b][c]);
-        __m512 product = _mm512_cvtepi32_ps(acc[t][b][0]);
+        __m512 product = _mm512_cvtepi32_ps(add_chains(acc[t][b]));
         if (kZeros)
           product = _mm512_fnmadd_ps(zero, _mm512_set1_ps(static_cast<float>(sums[t])), product);
         y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(scales[t]), y[t][b]);
@@ -94,8 +104,6 @@ template <int Bits, bool ZeroPoint, bool Dint> struct Avx512Vnni {
 
   static void run(const A8Block& block, std::size_t tokens) {
     switch (tokens) {
-    case 1:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 1>::run(block);
     case 2:
       return RegisterBlock<Bits, ZeroPoint, Dint, 2>::run(block);
     case 3:
@@ -113,6 +121,8 @@ template <int Bits, bool ZeroPoint, bool Dint> struct Avx512Vnni {
 } // namespace
 
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  if (product.x.tokens == 1)
+    return matmul_f32_a8_uniform_1x64_avx512_vnni(product, first_tile, last_tile);
   for_format<Avx512Vnni>(product.layout, [&](auto kernel) __attribute__((always_inline)) {
     matmul_a8_tiles<decltype(kernel)>(product, first_tile, last_tile);
   });

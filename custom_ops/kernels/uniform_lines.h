@@ -46,13 +46,22 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
     return V::select(V::all_bytes(0x03), a, V::select(V::all_bytes(0x0c), b, c));
   }
 
+  /// The lowest bit of field `f` in its line.
+  EDGEQ_MEMBER static constexpr int field_shift(int f) { return Bits == 3 ? 3 * (f % 2) : Bits * f % 8; }
+
   /// The codes of field `f`.
   EDGEQ_MEMBER static Integers codes(const std::uint8_t* line, int f) {
-    const int shift = Bits == 3 ? 3 * (f % 2) : Bits * f;
+    const int shift = field_shift(f);
     const Integers whole = field_line(line, f);
     if (Bits == 8)
       return whole;
     return V::both(shift == 0 ? whole : V::shift_right(whole, shift), V::all_bytes((1 << Bits) - 1));
+  }
+
+  /// The codes of field `f` where they lie, that is, times 2^field_shift(f).
+  EDGEQ_MEMBER static Integers codes_in_place(const std::uint8_t* line, int f) {
+    const Integers whole = field_line(line, f);
+    return Bits == 8 ? whole : V::both(whole, V::all_bytes(((1 << Bits) - 1) << field_shift(f)));
   }
 
   /// What a lane of four bytes subtracts, from the zero points of its rows.

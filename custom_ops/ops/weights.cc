@@ -73,7 +73,8 @@ void infer_matmul_shape(const ort::ShapeInference& inference) {
 
 std::size_t chunk_count(std::size_t items, double work_per_item, double least_work) {
   const double chunks = static_cast<double>(items) * work_per_item / least_work;
-  return std::min(items, static_cast<std::size_t>(std::clamp(chunks, 1.0, 64.0)));
+  const std::size_t count = std::min(items, static_cast<std::size_t>(std::clamp(chunks, 1.0, 64.0)));
+  return count < 2 ? count : count / 2 * 2; // two threads finish together
 }
 
 } // namespace edgeq::ops

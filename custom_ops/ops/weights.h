@@ -54,7 +54,7 @@ ort::Shape output_shape(const ort::Shape& x, std::size_t n);
 /// own value infos: the ABI does not tell how many outputs a node has.
 void infer_matmul_shape(const ort::ShapeInference& inference);
 
-/// Number of chunks into which `items` of equal work are divided: at least `least_work` each, at most 64.
+/// Number of chunks into which `items` of equal work are divided: at least `least_work` each, at most 64; one, or even.
 /// It depends on the work alone, so results do not depend on the number of threads.
 std::size_t chunk_count(std::size_t items, double work_per_item, double least_work);
 

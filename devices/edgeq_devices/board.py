@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent import PROTOCOL
-from edgeq_devices.agent.store import BLOCK
+from edgeq_devices.agent.store import BLOCK, RESERVE
 from edgeq_devices.agent_file import build_agent
 from edgeq_devices.answers import LINE_BYTES, number, parse_answer, text
 from edgeq_devices.board_facts import BoardFacts, read_facts
@@ -86,7 +86,8 @@ class Board:
         lines = done.stdout.splitlines()
         if not lines:
             found = last_line(done.stderr.decode(errors="replace"))
-            raise EdgeqError("the agent does not run", field=self.name, found=found)
+            remedy = "give an interpreter there with --python" if verb == "hello" else None
+            raise EdgeqError("the agent does not run", field=self.name, found=found, remedy=remedy)
         return self._answer(lines[-1])
 
     def send(self, files: Mapping[Path, str], sent: Sent = lambda count: None) -> None:
@@ -108,7 +109,14 @@ class Board:
             if offset < size or size == 0:
                 transfers.append(Transfer(path, digest, size, offset))
         if transfers:
+            self._check_space(sum(transfer.size - transfer.offset for transfer in transfers))
             self._send(transfers, sent)
+
+    def _check_space(self, wanted: int) -> None:
+        """Before anything is written; the agent checks again, file by file."""
+        free = max(0, self.facts.disk_free - RESERVE)
+        if wanted > free:
+            raise EdgeqError("disk full", field=self.name, found=f"{free} bytes free", wanted=wanted)
 
     def _send(self, transfers: list[Transfer], sent: Sent) -> None:
         with tempfile.TemporaryFile() as log, start(self.transport, self.command("receive"), log) as process:

@@ -15,10 +15,12 @@ from edgeq.errors import EdgeqError
 from edgeq.runtime.threads import check_threads, default_threads
 from edgeq_devices.facts import model_facts
 from edgeq_devices.job import Job, Model, Test, plan
+from edgeq_devices.remote import BusyBoardError
 from edgeq_devices.results import Measurement, ModelFacts, Report
 from edgeq_devices.session import Session, holder, open_session
 
 IDLE_SECONDS = 2.0
+BUSY_SECONDS = 0.5
 Progress = Callable[[str, int, int], None]
 
 
@@ -43,6 +45,7 @@ class Request:
         cool_down: Seconds to wait before a flagged row is measured once more; ``None``: it is not.
         library: Operators for the board's platform.
         python: Interpreter on the board.
+        wait_seconds: How long to wait for a board on which somebody else measures.
     """
 
     bundle: Path
@@ -61,6 +64,7 @@ class Request:
     cool_down: float | None = None
     library: Path | None = None
     python: str | None = None
+    wait_seconds: float = 0.0
 
     def tests(self, facts: ModelFacts) -> list[Test]:
         """The tests, each of which fits the model.
@@ -95,7 +99,7 @@ def profile(request: Request, progress: Progress, measured: Callable[[Report], N
         model = session.prepare(bundle, request.library, progress)
         report = Report(facts, request.device, session.kind, ())
         for job in _jobs(request, session, model, tests):
-            row = _measure_again_if_flagged(session, job, request.cool_down, progress)
+            row = _measure_again_if_flagged(session, job, request, progress)
             report = report.with_measurement(row)
             measured(report)
     return report
@@ -126,16 +130,27 @@ def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -
                 )
 
 
-def _measure_again_if_flagged(session: Session, job: Job, cool_down: float | None, progress: Progress) -> Measurement:
+def _measure_again_if_flagged(session: Session, job: Job, request: Request, progress: Progress) -> Measurement:
     """A flagged row is measured once more, unless what flags it will not pass."""
-    row = _measure(session, job, progress)
+    row, cool_down = _measure_when_free(session, job, request.wait_seconds, progress), request.cool_down
     if cool_down is None or not row.passing_flags:
         return row
     for second in range(math.ceil(cool_down)):
         progress(f"{job.name}: cooling down", second, math.ceil(cool_down))
         time.sleep(min(1.0, cool_down - second))
     progress(f"{job.name}: cooling down", math.ceil(cool_down), math.ceil(cool_down))
-    return replace(_measure(session, job, progress), attempts=2)
+    return replace(_measure_when_free(session, job, request.wait_seconds, progress), attempts=2)
+
+
+def _measure_when_free(session: Session, job: Job, seconds: float, progress: Progress) -> Measurement:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return _measure(session, job, progress)
+        except BusyBoardError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(BUSY_SECONDS)
 
 
 def _measure(session: Session, job: Job, progress: Progress) -> Measurement:

@@ -21,6 +21,10 @@ Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
 
+class BusyBoardError(EdgeqError):
+    """Somebody else is measuring on the board."""
+
+
 def measure_events(board: Board, job: Job, listen: Listener = lambda event: None) -> list[Event]:
     """Runs a job; its events (:mod:`edgeq_devices.agent.supervisor`).
 
@@ -30,7 +34,8 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
         listen: Called with each event as it arrives.
 
     Raises:
-        EdgeqError: The board was busy, the connection was lost, or the measuring process failed there.
+        BusyBoardError: Somebody else is measuring there.
+        EdgeqError: The connection was lost, or the measuring process failed there.
     """
     with tempfile.TemporaryFile() as log, _agent(board, job, log) as process:
         assert process.stdout is not None
@@ -38,7 +43,8 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
         for line in read_lines(process.stdout, board.name):
             event = parse_answer(line, board.name)
             if "error" in event:
-                raise EdgeqError(text(event, "error", board.name), field=board.name)
+                kind = BusyBoardError if event.get("busy") is True else EdgeqError
+                raise kind(text(event, "error", board.name), field=board.name)
             text(event, "event", board.name)
             events.append(event)
             listen(event)

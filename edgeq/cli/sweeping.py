@@ -23,6 +23,9 @@ Names = Annotated[list[str], Field(min_length=1)]
 Counts = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
+WAIT_SECONDS = 3600.0  # two devices may be one board
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,10 +119,17 @@ class Sweep:
     Args:
         recipe: What to do.
         output: ``bundles/``, ``quality/`` and ``profiles/`` are made in it.
+
+    Raises:
+        EdgeqError: Two models or devices are called alike.
     """
 
     def __init__(self, recipe: SweepRecipe, output: Path) -> None:
         self.recipe, self.output = recipe, output
+        results = [step.result for step in self.steps()]
+        for path in results:
+            if results.count(path) > 1:
+                raise EdgeqError("two steps of the sweep would write the same file", file=path, wanted="distinct names")
 
     def steps(self) -> Iterator[Step]:
         """All steps, exports first."""
@@ -226,6 +236,7 @@ class Sweep:
                 device,
                 how.repetitions,
                 cool_down=how.cool_down,
+                wait_seconds=WAIT_SECONDS,
             ),
             lambda stage, done, total: progress(f"{path.name} on {device}: {stage}", done, total),
         )

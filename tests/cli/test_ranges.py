@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from edgeq.cli.ranges import parse_duration, parse_numbers
+from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
 
@@ -43,3 +43,16 @@ def test_durations(text, seconds):
 def test_other_durations_are_refused(text):
     with pytest.raises(EdgeqError, match=r"^--sustain: not a duration"):
         parse_duration(text, "--sustain")
+
+
+@pytest.mark.parametrize(
+    ("text", "sets"), [("all", ["all"]), ("big,little, all", ["big", "little", "all"]), ("0-3,6", ["0-3,6"])]
+)
+def test_sets_of_cores(text, sets):
+    assert parse_cores(text) == sets
+
+
+@pytest.mark.parametrize("text", ["", "big,", ",0"])
+def test_sets_of_cores_have_names(text):
+    with pytest.raises(EdgeqError, match=r"^--cores: no name"):
+        parse_cores(text)

@@ -82,6 +82,17 @@ def test_wrong_recipes_are_refused(edgeq, tmp_path, text, message):
     assert message in outcome.err
 
 
+@pytest.mark.parametrize(
+    "lists", ["models = ['a/x', 'b/x']\nschemes = ['w4']", "models = ['a']\nschemes = ['w4', 'w4']"]
+)
+def test_results_that_would_overwrite_each_other_are_refused(edgeq, tmp_path, lists):
+    path = tmp_path / "recipe.toml"
+    path.write_text(lists)
+    outcome = edgeq("sweep", path, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    assert "two steps of the sweep would write the same file" in outcome.err
+
+
 def test_file_names_hold_what_every_system_allows():
     assert [file_name(text) for text in ("ssh://pi@board:22", "../..", "w4g128")] == [
         "ssh-pi-board-22",

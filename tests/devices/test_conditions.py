@@ -7,8 +7,10 @@ from edgeq_devices.conditions import (
     Frequency,
     library_versions,
     parse_meminfo,
+    parse_processors,
     read_conditions,
     read_frequencies,
+    read_power_mode,
     read_temperatures,
 )
 
@@ -85,3 +87,24 @@ def test_what_cannot_be_read_is_none_not_a_guess(tmp_path):
 
 def test_versions_of_what_is_installed_only():
     assert list(library_versions(("numpy", "no-such-distribution"))) == ["numpy"]
+
+
+def test_power_mode_isolated_and_offline_processors_are_read(tmp_path):
+    processors = tmp_path / "sys/devices/system/cpu"
+    processors.mkdir(parents=True)
+    (processors / "isolated").write_text("2-3\n")
+    (processors / "offline").write_text("\n")
+    found = read_conditions(tmp_path)
+    assert (found.isolated, found.offline, found.power_mode) == ((2, 3), (), None)
+    assert read_power_mode(tmp_path, lambda: "NV Power Mode: MAXN\n0\n") == "MAXN"
+    profile = tmp_path / "sys/firmware/acpi/platform_profile"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("balanced\n")
+    assert read_power_mode(tmp_path, lambda: None) == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("text", "processors"), [("0-3,6", (0, 1, 2, 3, 6)), ("5", (5,)), ("", ()), ("1-x", ()), ("0-99999999", ())]
+)
+def test_lists_of_processors_are_read(text, processors):
+    assert parse_processors(text) == processors

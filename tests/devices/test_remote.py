@@ -24,7 +24,7 @@ from edgeq_devices.board import Board
 from edgeq_devices.deploy import deploy
 from edgeq_devices.events import parse_events
 from edgeq_devices.job import Job, Model, Test
-from edgeq_devices.remote import measure_events
+from edgeq_devices.remote import BusyBoardError, measure_events
 from edgeq_devices.results import Measurement
 from edgeq_devices.transports import LocalTransport
 from tests.devices.processes import agents_running, wait_until
@@ -85,6 +85,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+def test_a_disk_that_is_too_small_is_named_before_anything_is_sent(
+    tmp_path: Path, tiny_decoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board(LocalTransport(tmp_path), sys.executable)
+    board.facts = board.facts.model_copy(update={"disk_free": (16 << 20) + 7})
+    with pytest.raises(EdgeqError, match=r"^local: disk full, found 7 bytes free, wanted \d+"):
+        deploy(board, open_bundle(tiny_decoder.directory), None)
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
 def test_a_full_disk_on_the_board_is_named(tmp_path: Path, tiny_decoder: Any) -> None:
     board = Board(LocalTransport(tmp_path), sys.executable)
     agent = board.command
@@ -131,7 +141,7 @@ def test_processors_are_chosen(board: Board, job: Job) -> None:
 def test_one_at_a_time(board: Board, job: Job, root: Path) -> None:
     with (
         hold(root / "lock", "eve@laptop"),
-        pytest.raises(EdgeqError, match=r"local: eve@laptop has been measuring on this board for \d+ s"),
+        pytest.raises(BusyBoardError, match=r"local: eve@laptop has been measuring on this board for \d+ s"),
     ):
         measure_events(board, job)
 
@@ -143,6 +153,19 @@ def test_a_worker_that_is_killed_is_reported(board: Board, job: Job) -> None:
 
     with pytest.raises(EdgeqError, match=r"pp8\+tg4: .* ended without a result, found SIGKILL.*run out of memory"):
         measure_events(board, replace(job, repetitions=100_000), kill)
+
+
+def test_an_agent_that_is_killed_takes_its_worker_along(board: Board, job: Job) -> None:
+    workers: list[int] = []
+
+    def kill(event: dict[str, Any]) -> None:
+        if event["event"] == "repetition" and not workers:
+            workers.extend(agents_running("work"))
+            os.kill(agents_running("measure")[-1], signal.SIGKILL)
+
+    with pytest.raises(EdgeqError, match="ended without a result, found SIGKILL"):
+        measure_events(board, replace(job, repetitions=100_000), kill)
+    wait_until(lambda: not set(workers) & set(agents_running("work")))
 
 
 def test_an_interrupt_leaves_no_process_on_the_board(board: Board, job: Job) -> None:

@@ -111,7 +111,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         answer = VERBS[verb](directory, *rest)
-    except (StoreError, BusyError, EdgeqError) as error:
+    except BusyError as error:
+        print_line({"error": str(error), "busy": True})
+        return 2
+    except (StoreError, EdgeqError) as error:
         print_line({"error": str(error)})
         return 2
     except OSError as error:

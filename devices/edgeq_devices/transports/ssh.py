@@ -22,9 +22,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.%-]*")
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")  # names, IPv4 and IPv6; never what ssh would take for an option
 # What ssh says, and what mends it.
 _CAUSES = (
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the host key has changed", "if it is your board: ssh-keygen -R {host}"),
-    ("Host key verification failed", "the host key is unknown", "connect once with: ssh {destination}"),
-    ("Permission denied", "the board refuses the login", "ssh-copy-id {destination}"),
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the host key has changed", "if it should: ssh-keygen -R '{known}'"),
+    ("Host key verification failed", "the host key is unknown", "connect once with: ssh {port}{destination}"),
+    ("Permission denied", "the board refuses the login", "ssh-copy-id {port}{destination}"),
     ("Could not resolve hostname", "unknown host", "check the name, or add it to ~/.ssh/config"),
     ("Connection refused", "the board refuses the connection", "start sshd there, or give its port: ssh://host:port"),
     ("timed out", "the board does not answer", "check the address and the network"),
@@ -48,7 +48,7 @@ class SshTransport:
         if shutil.which("ssh") is None:
             raise EdgeqError("ssh is not installed", field="--device", remedy="sudo apt install openssh-client")
         self.name = f"ssh://{destination}" + (f":{port}" if port else "")
-        self._destination = destination
+        self._destination, self._port = destination, port
         # The path of a control socket must be short; a private directory keeps others from it.
         self._sockets = tempfile.TemporaryDirectory(prefix="edgeq-ssh-")
         self._options = [
@@ -87,10 +87,17 @@ class SshTransport:
         """What ssh's own failure means."""
         if code != SSH_FAILED:
             return None
-        names = {"host": self._destination.rpartition("@")[2], "destination": self._destination}
+        host, port = self._destination.rpartition("@")[2], self._port
+        names = {
+            "destination": self._destination,
+            "port": f"-p {port} " if port else "",
+            "known": f"[{host}]:{port}" if port else host,
+        }
         for sign, problem, remedy in _CAUSES:
             if sign in stderr:
                 return EdgeqError(problem, field=self.name, found=last_line(stderr), remedy=remedy.format(**names))
+        if not stderr.strip():
+            return EdgeqError("the connection was lost", field=self.name, remedy="measure again when the board is back")
         return EdgeqError("the connection failed", field=self.name, found=last_line(stderr))
 
     def close(self) -> None:

@@ -42,3 +42,11 @@ def test_a_lock_file_without_meaning_still_locks(tmp_path: Path) -> None:
         path.write_text("garbage")
         with pytest.raises(BusyError, match="another measurement runs"), hold(path, "you"):
             pass
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic links"), hold(tmp_path / "lock", "me"):
+        pass
+    assert (tmp_path / "victim").read_text() == "precious"

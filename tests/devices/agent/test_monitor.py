@@ -51,3 +51,12 @@ def test_a_monitor_that_never_began_ends(tmp_path: Path) -> None:
     with Monitor(tmp_path) as monitor:
         pass
     assert monitor.extremes.pages_swapped_in is None
+
+
+def test_clocks_of_idle_clusters_do_not_matter(tmp_path: Path) -> None:
+    little = POLICY.replace("policy0", "policy4")
+    clusters = {f"{POLICY}/related_cpus": "0 1 2 3", f"{little}/related_cpus": "4-7", f"{little}/scaling_cur_freq": "1"}
+    write_tree(tmp_path, {**BOARD, **clusters})
+    with Monitor(tmp_path, interval=3600, processors=frozenset({1, 2})) as monitor:
+        monitor.start()
+    assert monitor.extremes.fastest == {"policy0": 2_400_000}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import shutil
@@ -101,3 +102,12 @@ def test_files_that_no_bundle_uses_are_removed_with_the_last_one(store: Store) -
     assert store.present(DIGEST) == len(CONTENT)
     store.remove("two")
     assert store.present(DIGEST) == 0
+
+
+def test_two_hosts_do_not_write_the_same_file(store: Store) -> None:
+    send(store, CONTENT[:1000])
+    with (store.root / "blobs" / f"{DIGEST}.part").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="somebody else is sending the same file"):
+            send(store, CONTENT[1000:], 1000)
+    assert send(store, CONTENT[1000:], 1000) == len(CONTENT)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgeq_devices.power import battery, hwmon, perf_rapl, rapl, rpi_pmic
-from edgeq_devices.power.detect import find_sources, why_no_energy
-from edgeq_devices.power.source import Missing, Source
-from tests.devices.power.trees import ORIN_NANO, PMIC, TWO_SOCKETS, rapl_domain, write_tree
+from edgeq_devices.power.detect import choose, find_sources, why_no_energy
+from edgeq_devices.power.meter import Meter
+from edgeq_devices.power.source import Missing, Rails, Source
+from tests.devices.power.trees import AGX_ORIN, ORIN_NANO, PMIC, TWO_SOCKETS, rapl_domain, write_tree
 from tests.devices.power.trees import battery as battery_files
 
 
@@ -183,3 +184,29 @@ def test_a_battery_on_a_cable_is_refused(tmp_path: Path, status: str) -> None:
 
 def test_the_battery_of_a_mouse_is_left_out(tmp_path: Path) -> None:
     assert list(battery.find(write_tree(tmp_path, battery_files(scope="Device")))) == []
+
+
+def test_rails_of_two_chips_add_up_as_the_board_says(tmp_path: Path) -> None:
+    rails = Rails(("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "VDDQ_VDD2_1V8AO"), "the carrier board")
+    source = only(list(hwmon.find(write_tree(tmp_path, AGX_ORIN))))
+    assert counted(source) == []
+    with Meter(source, rails) as meter:
+        first = meter.read()
+        window = meter.read() - first
+        total = window.total(meter.description)
+    assert total is not None
+    assert total / window.seconds == pytest.approx(3.8 + 1.9 + 4.0 + 0.5)
+    assert meter.description.leaves_out == "the carrier board"
+
+
+def test_rails_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
+    files = {name.replace("_label", "_unlabelled"): text for name, text in AGX_ORIN.items()}
+    rails = only(list(hwmon.find(write_tree(tmp_path, files)))).description.rails
+    assert len({rail.name for rail in rails}) == len(rails) == 5
+
+
+def test_a_source_with_a_total_is_chosen_before_one_without(tmp_path: Path) -> None:
+    readable, _ = find_sources(write_tree(tmp_path, AGX_ORIN | rapl_domain("intel-rapl:0", "package-0", 1)))
+    assert choose(readable, None).description.name == "RAPL (powercap)"
+    assert choose(readable, Rails(("VIN_SYS_5V0",), "all else")).description.name == "hwmon ina3221"
+    assert choose(readable[:1], None) is readable[0]

@@ -51,6 +51,24 @@ ORIN_NANO = {
     "sys/class/hwmon/hwmon3/curr4_input": "1800",
 }
 
+
+def _ina3221(number: int, **rails: tuple[int, int]) -> dict[str, str]:
+    """A chip: millivolts and milliamperes by label."""
+    directory = f"sys/class/hwmon/hwmon{number}"
+    files = {f"{directory}/name": "ina3221"}
+    for channel, (label, (millivolts, milliamperes)) in enumerate(rails.items(), 1):
+        files[f"{directory}/in{channel}_label"] = label
+        files[f"{directory}/in{channel}_input"] = str(millivolts)
+        files[f"{directory}/curr{channel}_input"] = str(milliamperes)
+    return files
+
+
+AGX_ORIN = {
+    **_ina3221(3, VDD_GPU_SOC=(19000, 200), VDD_CPU_CV=(19000, 100), VIN_SYS_5V0=(5000, 800)),
+    **_ina3221(4, VDDQ_VDD2_1V8AO=(5000, 100), VDD_OTHER=(5000, 50)),
+}
+"""Two chips, as on the board; the last rail is made up."""
+
 PMIC = """
    3V7_WL_SW_A current(0)=0.08392960A
    3V3_SYS_A current(1)=0.05367336A

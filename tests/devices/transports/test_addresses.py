@@ -77,12 +77,13 @@ def test_host_keys_are_checked_as_the_user_configured(ssh: SshTransport) -> None
     ("stderr", "problem", "remedy"),
     [
         ("ssh: Could not resolve hostname board: Name or service not known", "unknown host", "check the name"),
-        ("@ REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key …", "the host key has changed", "ssh-keygen -R board"),
-        ("Host key verification failed.", "the host key is unknown", "ssh pi@board"),
-        ("pi@board: Permission denied (publickey).", "the board refuses the login", "ssh-copy-id pi@board"),
+        ("@ REMOTE HOST IDENTIFICATION HAS CHANGED! @\n…", "the host key has changed", "ssh-keygen -R '[board]:2222'"),
+        ("Host key verification failed.", "the host key is unknown", "ssh -p 2222 pi@board"),
+        ("pi@board: Permission denied (publickey).", "the board refuses the login", "ssh-copy-id -p 2222 pi@board"),
         ("connect to host board port 22: Connection refused", "the board refuses the connection", "start sshd"),
         ("connect to host board port 22: Connection timed out", "the board does not answer", "network"),
         ("kex_exchange_identification: something new", "the connection failed", ""),
+        ("", "the connection was lost", "measure again"),
     ],
 )  # fmt: skip
 def test_failures_of_ssh_are_explained(ssh: SshTransport, stderr: str, problem: str, remedy: str) -> None:

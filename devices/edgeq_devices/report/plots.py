@@ -46,7 +46,10 @@ def figures(results: Results) -> Iterator[Figure]:
     for title, x, y, groups in candidates:
         if groups:
             yield _scatter(title, x, y, groups)
-    kinds = {"Prompt throughput": lambda row: not row.n_gen, "Generation throughput": lambda row: row.n_gen > 0}
+    kinds: dict[str, Callable[[Row], bool]] = {
+        "Prompt throughput": lambda row: row.n_gen == 0,
+        "Generation throughput": lambda row: row.n_gen > 0,
+    }
     for title, belongs in kinds.items():
         if trusted := [row for row in results.rows if belongs(row) and not row.flags]:
             yield _throughput(title, trusted)

@@ -25,6 +25,8 @@ class Energy:
         samples_per_second: Achieved.
         idle_watts: Of the idle machine, before and after.
         watts: While the test ran.
+        prompt_watts: While prompts were processed; ``None`` if the test has none.
+        token_watts: While tokens were generated.
         prompt_joules: Gross, per prompt token; ``None`` if the test has none.
         prompt_net_joules: Above the idle machine.
         token_joules: Gross, per generated token.
@@ -38,6 +40,8 @@ class Energy:
     samples_per_second: float
     idle_watts: tuple[float, ...]
     watts: float
+    prompt_watts: float | None
+    token_watts: float | None
     prompt_joules: float | None
     prompt_net_joules: float | None
     token_joules: float | None
@@ -59,6 +63,8 @@ def phase_energy(
     tokens = [energy.generate for energy in sound] if test.generate else []
     busy = [*prompts, *tokens]
     joules, seconds = sum(_total(window, source) for window in busy), sum(window.seconds for window in busy)
+    if seconds <= 0:
+        return None
     base = statistics.fmean(idle_watts)
     return Energy(
         source=source.name,
@@ -68,6 +74,8 @@ def phase_energy(
         samples_per_second=sum(window.samples for window in busy) / seconds,
         idle_watts=idle_watts,
         watts=joules / seconds,
+        prompt_watts=_mean_watts(prompts, source),
+        token_watts=_mean_watts(tokens, source),
         prompt_joules=_per_unit(prompts, test.prompt, source),
         prompt_net_joules=_per_unit(prompts, test.prompt, source, base),
         token_joules=_per_unit(tokens, test.generate, source),
@@ -86,6 +94,11 @@ def _total(window: Window, source: Description) -> float:
 def _watts(window: Window, source: Description) -> float | None:
     total = window.total(source)
     return None if total is None or window.fault or window.seconds <= 0 else total / window.seconds
+
+
+def _mean_watts(windows: Sequence[Window], source: Description) -> float | None:
+    seconds = sum(window.seconds for window in windows)
+    return sum(_total(window, source) for window in windows) / seconds if seconds > 0 else None
 
 
 def _per_unit(windows: Sequence[Window], units: int, source: Description, idle_watts: float = 0.0) -> float | None:

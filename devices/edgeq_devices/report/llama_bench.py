@@ -14,7 +14,8 @@ def llama_bench_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    nanoseconds = [1e9 * (row.n_prompt + row.n_gen) / rate for rate in row.samples_ts]
+    work = row.n_prompt + row.n_gen if row.unit == "tokens/s" else 1
+    nanoseconds = [1e9 * work / rate for rate in row.samples_ts]
     return {
         "cpu_info": row.cpu_info or "unknown",
         "backends": f"edgeq {row.instruction_set or 'onnxruntime'}",

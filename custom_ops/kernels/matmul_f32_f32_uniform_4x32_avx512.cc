@@ -12,14 +12,17 @@ namespace {
 constexpr std::size_t kStreams = 2; // tiles that are read in turns: the memory likes several streams
 constexpr std::size_t kAhead = 2048;
 
-/// Steps of each code, and 1 for codes that a zero point moves; indices are taken modulo 2^Bits.
+/// Steps of each code, steps of the code above it, and 1 for codes that a zero point moves; indices are taken modulo
+/// 2^Bits.
 template <int Bits, bool ZeroPoint, bool Dint> struct StepTable {
   alignas(64) float steps[16] = {};
+  alignas(64) float upper[16] = {}; // 2 bits
   alignas(64) float moved[16] = {};
   constexpr StepTable() {
     for (int i = 0; i < 16; ++i) {
       const int code = i % (1 << (Bits == 8 ? 4 : Bits)), zero = ZeroPoint ? 0 : implied_zero_point(Bits, Dint);
       steps[i] = Dint ? 0.5F * static_cast<float>(dint_steps(code, Bits, zero)) : static_cast<float>(code - zero);
+      upper[i] = static_cast<float>(i / 4 - zero);
       moved[i] = Dint && code >= (1 << Bits) - 2 ? 0.0F : 1.0F;
     }
   }
@@ -37,6 +40,8 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
   using Fields = UniformFields<Bits>;
   static constexpr StepTable<Bits, ZeroPoint, Dint> kTable{};
   static constexpr bool kMoved = ZeroPoint && Dint; // some codes only are moved by the zero point
+  // 2 bits, one token: an index of two codes looks up the sum of their products.
+  static constexpr bool kPairs = Bits == 2 && Tokens == 1;
   static constexpr int kChains = Tokens == 1 ? 4 : Tokens == 2 ? 2 : 1;
 
   /// The index of input `j` of the lanes of `line`, in their lower bits.
@@ -47,7 +52,23 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
 
   /// Code less zero point of 16 rows, 8 bits.
   EDGEQ_MEMBER static __m512 wide_step(__m512i line, int j, __m512 zero) {
-    return _mm512_sub_ps(_mm512_cvtepi32_ps(Vector512::byte(line, j)), zero);
+    constexpr int kZero = -128; // makes a byte zero
+    const __m512i select = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(static_cast<char>(j), kZero, kZero, kZero, static_cast<char>(4 + j), kZero, kZero, kZero,
+                      static_cast<char>(8 + j), kZero, kZero, kZero, static_cast<char>(12 + j), kZero, kZero, kZero));
+    return _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_shuffle_epi8(line, select)), zero);
+  }
+
+  /// Adds the products of a chunk's inputs, two fields at a time.
+  EDGEQ_MEMBER static void add_pairs(const std::uint8_t* codes, const float* x, __m512 (&acc)[Tokens][2][kChains]) {
+    const __m512 steps = _mm512_load_ps(kTable.steps), upper = _mm512_load_ps(kTable.upper);
+    const __m512i lines[2] = {Lines::field_line(codes, 0), Lines::field_line(codes + Fields::kChunkBytes, 0)};
+    EDGEQ_UNROLL for (int f = 0; f < Lines::kFields; f += 2) EDGEQ_UNROLL for (int j = 0; j < 4; ++j) {
+      const __m512 products =
+          _mm512_fmadd_ps(upper, _mm512_set1_ps(x[4 * f + 4 + j]), _mm512_mul_ps(steps, _mm512_set1_ps(x[4 * f + j])));
+      EDGEQ_UNROLL for (int b = 0; b < 2; ++b) acc[0][b][j % kChains] =
+          _mm512_add_ps(acc[0][b][j % kChains], _mm512_permutexvar_ps(index(lines[b], f, j), products));
+    }
   }
 
   /// Adds the products of a block's inputs to sums, [token][32 rows].
@@ -65,6 +86,10 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
     for (const float* end = x + inputs.count; x < end; x += Fields::kChunkInputs, codes += 2 * Fields::kChunkBytes) {
       EDGEQ_UNROLL for (std::size_t byte = 0; byte < 2 * Fields::kChunkBytes; byte += 64)
           __builtin_prefetch(codes + kAhead + byte);
+      if constexpr (kPairs) {
+        add_pairs(codes, x, acc);
+        continue;
+      }
       EDGEQ_UNROLL for (int f = 0; f < Lines::kFields; ++f) {
         const __m512i lines[2] = {Lines::field_line(codes, f), Lines::field_line(codes + Fields::kChunkBytes, f)};
         EDGEQ_UNROLL for (int j = 0; j < 4; ++j) EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {

@@ -31,7 +31,7 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
                                         matmul_f32_f32_uniform_prompt_6x16_avx2};
   static constexpr DintGemmKernels avx_vnni{6,
                                             quantize_a8_avx2,
-                                            matmul_f32_a8_uniform_4x16_avx2,
+                                            matmul_f32_a8_uniform_4x16_avx_vnni,
                                             matmul_f32_f32_uniform_6x16_avx2,
                                             4,
                                             matmul_f32_a8_uniform_6x16_avx_vnni,

@@ -89,6 +89,7 @@ void matmul_f32_a8_uniform_4x32_generic(const MatmulA8&, std::size_t, std::size_
 void matmul_f32_f32_uniform_1x32_generic(const MatmulF32&, std::size_t, std::size_t);
 #if defined(__x86_64__)
 void matmul_f32_a8_uniform_3x16_avx2(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_4x16_avx_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x16_avx_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8&, std::size_t, std::size_t);
 void quantize_a8_avx2(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four tokens by 16 rows with vpmaddubsw: unsigned codes times signed activations to 16 bits, as many sums as fit.
 // 8-bit codes would not fit, see multiply_bytes().
-#include "matmul_a8_driver.h"
 #include "matmul_u8_pairs_block.h"
-#include "uniform_dispatch.h"
-#include "uniform_lines.h"
-#include "vector_avx2.h"
+#include "uniform_rows16_avx2.h"
 
 namespace edgeq::kernels {
 namespace {
-
-constexpr std::size_t kRun = 32; // inputs summed in 16 bits
 
 template <int Tokens> using Sums = __m256i[Tokens][2]; // [token][half of the row block]
 
 EDGEQ_INLINE __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
-/// Adds the products of 32 inputs, codes of at most 4 bits. `zeros` as UniformLines wants them, for both halves.
+/// Adds the products of one run, codes of at most 4 bits. `zeros` as UniformLines wants them, for both halves.
 template <class Lines, bool Dint, int Tokens>
 EDGEQ_INLINE void multiply_codes(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x,
                                  Sums<Tokens>& acc) {
@@ -56,88 +51,27 @@ EDGEQ_INLINE void multiply_bytes(const std::uint8_t* lines, const std::int8_t* x
   }
 }
 
-template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock {
+template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct Avx2Products {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
-  static constexpr bool kZeros = ZeroPoint && !Dint; // subtracted from the sums
   // What the codes that the multiplication sees lack: they are centred for bytes, not centred otherwise.
-  static constexpr int kOffset = Bits == 8 ? (ZeroPoint ? 128 : 0) : (kZeros ? 0 : -Lines::kCentre);
+  static constexpr int kOffset = Bits == 8 ? (ZeroPoint ? 128 : 0) : (ZeroPoint && !Dint ? 0 : -Lines::kCentre);
+  Sums<Tokens> acc;
 
-  /// The row block's lines of one run of inputs: every other chunk.
-  EDGEQ_MEMBER static void prefetch_run(const std::uint8_t* lines) {
-    constexpr std::size_t kChunk = UniformFields<Bits>::kChunkBytes;
-    EDGEQ_UNROLL for (std::size_t i = 0; i < 4 * Bits * kRun; i += 2 * kChunk) prefetch_stream(lines + i, kChunk);
-  }
-
-  /// Adds the products of `count` inputs to 16 rows of y, [tokens][32]. `trailer` points at the rows' scales.
-  EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
-                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     const std::uint8_t* zeros, float* y) {
-    Sums<Tokens> acc;
+  EDGEQ_MEMBER explicit Avx2Products(const std::int32_t* sums) {
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) acc[t][0] = acc[t][1] = _mm256_set1_epi32(kOffset * sums[t]);
-    const __m256i zeros_of[2] = {Lines::zeros(ZeroPoint ? zeros : trailer),
-                                 Lines::zeros(ZeroPoint ? zeros + 8 : trailer)};
-    for (std::size_t k = 0; k < count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
-      if (Tokens == 1)
-        prefetch_run(lines);
-      if constexpr (Bits == 8)
-        multiply_bytes<Tokens>(lines, x, acc);
-      else
-        multiply_codes<Lines, Dint, Tokens>(lines, zeros_of, x, acc);
-    }
-    EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
-      const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(Dint ? 0.5F : 1.0F));
-      const __m256 zero = kZeros ? _mm256_cvtepi32_ps(load_8_bytes_as_int32(zeros + 8 * h)) : _mm256_setzero_ps();
-      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        float* rows = y + 32 * t + 8 * h;
-        __m256 product = _mm256_cvtepi32_ps(acc[t][h]);
-        if (kZeros)
-          product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(sums[t])), product);
-        product = _mm256_mul_ps(product, scale);
-        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(scales[t]), _mm256_loadu_ps(rows)));
-      }
-    }
   }
 
-  static void run(const A8Block& block) {
-    const UniformLayout layout = *block.layout;
-    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
-    const std::int8_t* x = block.codes;
-    const float* scales = block.scales;
-    const std::int32_t* sums = block.sums;
-    for (std::size_t k = block.begin; k < block.end;) {
-      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
-      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
-      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
-        const std::size_t count = smaller(kActivationBlock, stop - k);
-        // The second row block's lines come from the first-level cache.
-        for (std::size_t b = 0; b < 2; ++b)
-          add_block(codes + b * UniformFields<Bits>::kChunkBytes, count, x, scales, sums, trailer + 32 * b,
-                    trailer + 64 + 16 * b, block.y + 16 * b);
-        k += count;
-        codes += 4 * Bits * count;
-        x += Tokens * count;
-      }
-      codes = trailer + layout.trailer_bytes();
-    }
+  EDGEQ_MEMBER void add_run(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x) {
+    if constexpr (Bits == 8)
+      multiply_bytes<Tokens>(lines, x, acc);
+    else
+      multiply_codes<Lines, Dint, Tokens>(lines, zeros, x, acc);
   }
+
+  EDGEQ_MEMBER __m256i sum(int t, int half) const { return acc[t][half]; }
 };
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Avx2 {
-  static constexpr std::size_t kTokens = 4;
-
-  static void run(const A8Block& block, std::size_t tokens) {
-    switch (tokens) {
-    case 1:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 1>::run(block);
-    case 2:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 2>::run(block);
-    case 3:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 3>::run(block);
-    default:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 4>::run(block);
-    }
-  }
-};
+template <int Bits, bool ZeroPoint, bool Dint> using Avx2 = FewTokens<Avx2Products, Bits, ZeroPoint, Dint>;
 
 } // namespace
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// One to four tokens by 16 rows in vectors of 256 bits. Included by one source per instruction set.
+#pragma once
+
+#include "matmul_a8_driver.h"
+#include "uniform_dispatch.h"
+#include "uniform_lines.h"
+#include "vector_avx2.h"
+
+namespace edgeq::kernels {
+namespace {
+
+constexpr std::size_t kRun = 32; // inputs multiplied at once
+
+/// Products: the exact sums of one activation block for both halves of the row block; constructed from the sums of the
+/// tokens' activations, add_run() adds a run's products.
+template <template <int, bool, bool, int> class Products, int Bits, bool ZeroPoint, bool Dint, int Tokens>
+struct RegisterBlock {
+  using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
+  static constexpr bool kZeros = ZeroPoint && !Dint; // subtracted from the sums
+
+  /// The row block's lines of one run of inputs: every other chunk.
+  EDGEQ_MEMBER static void prefetch_run(const std::uint8_t* lines) {
+    constexpr std::size_t kChunk = UniformFields<Bits>::kChunkBytes;
+    EDGEQ_UNROLL for (std::size_t i = 0; i < 4 * Bits * kRun; i += 2 * kChunk) prefetch_stream(lines + i, kChunk);
+  }
+
+  /// Adds the products of `count` inputs to 16 rows of y, [tokens][32]. `trailer` points at the rows' scales.
+  EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
+                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
+                                     const std::uint8_t* zeros, float* y) {
+    Products<Bits, ZeroPoint, Dint, Tokens> products(sums);
+    const __m256i zeros_of[2] = {Lines::zeros(ZeroPoint ? zeros : trailer),
+                                 Lines::zeros(ZeroPoint ? zeros + 8 : trailer)};
+    for (std::size_t k = 0; k < count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
+      prefetch_run(lines);
+      products.add_run(lines, zeros_of, x);
+    }
+    prefetch_stream(trailer, 64);
+    EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
+      const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(Dint ? 0.5F : 1.0F));
+      const __m256 zero = kZeros ? _mm256_cvtepi32_ps(load_8_bytes_as_int32(zeros + 8 * h)) : _mm256_setzero_ps();
+      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+        float* rows = y + 32 * t + 8 * h;
+        __m256 product = _mm256_cvtepi32_ps(products.sum(t, h));
+        if (kZeros)
+          product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(sums[t])), product);
+        product = _mm256_mul_ps(product, scale);
+        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(scales[t]), _mm256_loadu_ps(rows)));
+      }
+    }
+  }
+
+  static void run(const A8Block& block) {
+    const UniformLayout layout = *block.layout;
+    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
+    const std::int8_t* x = block.codes;
+    const float* scales = block.scales;
+    const std::int32_t* sums = block.sums;
+    for (std::size_t k = block.begin; k < block.end;) {
+      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
+      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
+      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
+        const std::size_t count = smaller(kActivationBlock, stop - k);
+        // The second row block's lines come from the first-level cache.
+        for (std::size_t b = 0; b < 2; ++b)
+          add_block(codes + b * UniformFields<Bits>::kChunkBytes, count, x, scales, sums, trailer + 32 * b,
+                    trailer + 64 + 16 * b, block.y + 16 * b);
+        k += count;
+        codes += 4 * Bits * count;
+        x += Tokens * count;
+      }
+      codes = trailer + layout.trailer_bytes();
+    }
+  }
+};
+
+template <template <int, bool, bool, int> class Products, int Bits, bool ZeroPoint, bool Dint> struct FewTokens {
+  static constexpr std::size_t kTokens = 4;
+
+  static void run(const A8Block& block, std::size_t tokens) {
+    switch (tokens) {
+    case 1:
+      return RegisterBlock<Products, Bits, ZeroPoint, Dint, 1>::run(block);
+    case 2:
+      return RegisterBlock<Products, Bits, ZeroPoint, Dint, 2>::run(block);
+    case 3:
+      return RegisterBlock<Products, Bits, ZeroPoint, Dint, 3>::run(block);
+    default:
+      return RegisterBlock<Products, Bits, ZeroPoint, Dint, 4>::run(block);
+    }
+  }
+};
+
+} // namespace
+} // namespace edgeq::kernels

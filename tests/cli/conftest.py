@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,9 @@ Edgeq = Callable[..., Outcome]
 
 
 @pytest.fixture
-def edgeq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Edgeq:
-    """``edgeq("export", "model", "-o", "out")`` as the shell would call it."""
+def edgeq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Edgeq:
+    """``edgeq("export", "model", "-o", "out")`` as the shell would call it; whoever else measures here is no matter."""
+    monkeypatch.setattr("edgeq_devices.transports.local.SHARED_LOCK", str(tmp_path / "edgeq.lock"))
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr("sys.argv", ["edgeq", *map(str, arguments)])

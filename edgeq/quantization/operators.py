@@ -22,7 +22,7 @@ def matmul_operator(fmt: Format, rows: int, columns: int, activation_bits: int |
     """
     common: Attributes = {"K": columns, "N": rows, "bits": fmt.bits, "group_size": fmt.group_size}
     match fmt, activation_bits:
-        case (UniformFormat() | DintFormat()), (None | 8 | 32):
+        case ((UniformFormat() | DintFormat()), (None | 8 | 32)):
             return "DintGemm", common | {
                 "format": fmt.name,
                 "has_zero_point": int(not fmt.symmetric),

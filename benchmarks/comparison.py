@@ -33,7 +33,7 @@ SCHEMES = (
 )
 STOCK_BITS = (2, 4, 8)  # at accuracy level 4; other configurations of MatMulNBits unpack all weights in every call
 CACHE_MEGABYTES = 512  # measured: re-reading 256 MiB is as slow as 1 GiB where this was written (roofline.py shows it)
-PAUSE = 0.005  # seconds for the threads of the session before to stop spinning
+PAUSE = 0.2  # seconds for the threads of the session before to stop spinning
 
 
 @dataclass

@@ -49,26 +49,15 @@ const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
                                                matmul_f32_a8_codebook_7x32_avx512_vnni,
                                                12,
                                                matmul_f32_f32_codebook_prompt_12x32_avx512};
-  switch (isa) {
-  case Isa::avx2:
-    return avx2;
-  case Isa::avx_vnni:
-    return avx_vnni;
-  case Isa::avx512:
-    return avx512;
-  case Isa::avx512_vnni:
-    return avx512_vnni;
-  case Isa::avx512_vbmi:
-    return avx512_vbmi;
-  default:
-    return generic;
-  }
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return codebook_gemm_kernels_arm(isa);
-#endif
+  return generic;
+#else
   (void)isa;
   return generic;
+#endif
 }
 
 } // namespace edgeq::kernels

@@ -57,26 +57,15 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
       with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vnni);
   static constexpr DintGemmKernels avx512_vbmi_token =
       with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vbmi);
-  switch (isa) {
-  case Isa::avx2:
-    return avx2;
-  case Isa::avx_vnni:
-    return avx_vnni;
-  case Isa::avx512:
-    return avx512;
-  case Isa::avx512_vnni:
-    return avx512_vnni_token;
-  case Isa::avx512_vbmi:
-    return avx512_vbmi_token;
-  default:
-    return generic;
-  }
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni_token, avx512_vbmi_token);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return dint_gemm_kernels_arm(isa);
-#endif
+  return generic;
+#else
   (void)isa;
   return generic;
+#endif
 }
 
 A8Panels panels_for(const DintGemmKernels& kernels, const UniformLayout& layout, A8Panels panels) {

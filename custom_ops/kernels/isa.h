@@ -30,4 +30,26 @@ std::vector<Isa> available_isas();
 /// Throws std::invalid_argument when EDGEQ_ISA names one that is unknown or not available.
 Isa selected_isa();
 
+#if defined(__x86_64__)
+/// The kernels of an instruction set, of a table's entries in the order of Isa.
+template <class Kernels>
+const Kernels& select_x86(Isa isa, const Kernels& generic, const Kernels& avx2, const Kernels& avx_vnni,
+                          const Kernels& avx512, const Kernels& avx512_vnni, const Kernels& avx512_vbmi) {
+  switch (isa) {
+  case Isa::avx2:
+    return avx2;
+  case Isa::avx_vnni:
+    return avx_vnni;
+  case Isa::avx512:
+    return avx512;
+  case Isa::avx512_vnni:
+    return avx512_vnni;
+  case Isa::avx512_vbmi:
+    return avx512_vbmi;
+  default:
+    return generic;
+  }
+}
+#endif
+
 } // namespace edgeq::kernels

@@ -65,26 +65,15 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           quantize_a8_avx512,
                                           matmul_f32_a8_bcq_7x32_avx512_vnni,
                                           7};
-  switch (isa) {
-  case Isa::avx2:
-    return avx2;
-  case Isa::avx_vnni:
-    return avx_vnni;
-  case Isa::avx512:
-    return avx512;
-  case Isa::avx512_vnni:
-    return avx512_vnni;
-  case Isa::avx512_vbmi:
-    return avx512_vbmi;
-  default:
-    return generic;
-  }
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return lut_gemm_kernels_arm(isa);
-#endif
+  return generic;
+#else
   (void)isa;
   return generic;
+#endif
 }
 
 LutGemmProduct fastest_product(const LutGemmCosts& costs, std::size_t planes, std::size_t table_bits,

@@ -21,6 +21,7 @@ from edgeq_export.decoder import trace_decoder
 from edgeq_export.encoder import check_encoder, trace_encoder
 from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation
+from edgeq_export.node_names import name_nodes
 from edgeq_export.output_directory import check_output
 from edgeq_export.portable import check_plan, make_portable, portable_record
 
@@ -86,6 +87,7 @@ def export_bundle(
         layers = [portable_record(record) for record in layers]
     else:
         fuse_products(graph)
+    name_nodes(graph, wrapper="model")
     contents = BundleContents(
         kind="decoder" if decoder else "encoder",
         model=graph,

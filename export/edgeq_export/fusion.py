@@ -13,6 +13,7 @@ from itertools import chain
 import onnx_ir as ir
 
 from edgeq.quantization.operators import DOMAIN
+from edgeq_export.node_names import inherit_module
 
 OPERATORS = ("DintGemm", "LutGemm")
 MAX_PRODUCTS = 3  # weights that one operator takes (docs/operators.md)
@@ -58,6 +59,7 @@ def _fuse(nodes: Sequence[ir.Node]) -> None:
         version=first.version,
         name=first.name,
     )
+    inherit_module(fused, nodes)
     assert first.graph is not None
     outputs = [node.outputs[0] for node in nodes]
     ir.convenience.replace_nodes_and_values(first.graph, first, nodes, [fused], outputs, fused.outputs)

@@ -9,6 +9,7 @@ from typing import Any
 import onnx_ir as ir
 
 from edgeq.errors import EdgeqError
+from edgeq_export.node_names import inherit_module
 
 
 def run_pass(graph_pass: ir.passes.PassBase, model: ir.Model) -> None:
@@ -48,4 +49,6 @@ def replace_node(node: ir.Node, replacement: Sequence[ir.Node], output: ir.Value
     assert last is not None
     assert node.graph is not None
     removed = [node] if last is node else [last, node]
+    for each in replacement:
+        inherit_module(each, [node])
     ir.convenience.replace_nodes_and_values(node.graph, last, removed, replacement, [old], [replacement[-1].outputs[0]])

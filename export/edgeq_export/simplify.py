@@ -10,6 +10,8 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
+from edgeq_export.node_names import inherit_module
+
 SWAP_HEADS = (0, 2, 1, 3)  # [batch, heads, new, size] and [batch, new, heads, size]
 
 
@@ -59,6 +61,7 @@ def _rotate_side_by_side(rotary: ir.Node) -> None:
         return
     source = ir.node("Reshape", [before.inputs[0], reshape.inputs[1]], {"allowzero": 1})
     source.outputs[0].shape, source.outputs[0].type = joined.shape, joined.type
+    inherit_module(source, [rotary])
     rotary.prepend(source)
     rotary.replace_input_with(0, source.outputs[0])
     rotary.outputs[0].shape = joined.shape

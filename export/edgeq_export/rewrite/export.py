@@ -21,6 +21,7 @@ from edgeq_export.companions import companion_files
 from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation, read_object
 from edgeq_export.interface import kind_of
+from edgeq_export.node_names import name_nodes
 from edgeq_export.output_directory import check_output
 from edgeq_export.passes import check
 from edgeq_export.portable import check_plan, make_portable, portable_record
@@ -73,6 +74,7 @@ def export_onnx_file(
         make_portable(model)
     else:
         fuse_products(model)
+    name_nodes(model)
     contents = BundleContents(
         kind=kind,
         model=model,

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 import onnx_ir as ir
 
+from edgeq_export.node_names import module_in_name, module_of
+
 # What exporters call a constant that lost its name: onnx::MatMul_521 (TorchScript), val_12 (dynamo).
 _ANONYMOUS = re.compile(r"onnx::\w+|_?val_\d+|\d+")
-_NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def layer_names(weight: ir.Value, node: ir.Node) -> list[str]:
@@ -18,24 +18,9 @@ def layer_names(weight: ir.Value, node: ir.Node) -> list[str]:
     stem = str(weight.name).removesuffix(".weight")
     candidates = [
         None if _ANONYMOUS.fullmatch(stem) else stem,
-        _dynamo_scope(node),
-        _torchscript_scope(node),
+        module_of(node),
+        module_in_name(node),
         weight.name,
         node.name,
     ]
     return list(dict.fromkeys(name for name in candidates if name))
-
-
-def _torchscript_scope(node: ir.Node) -> str | None:
-    """``/model/layers.0/mlp/up_proj/MatMul`` to ``model.layers.0.mlp.up_proj``."""
-    parts = (node.name or "").strip("/").split("/")
-    return ".".join(parts[:-1]) or None
-
-
-def _dynamo_scope(node: ir.Node) -> str | None:
-    """The innermost module of ``['', 'model', 'model.embed_tokens', 'embedding']``; the last entry is the operation."""
-    try:
-        scopes = ast.literal_eval(node.metadata_props.get(_NAME_SCOPES, "[]"))
-    except (ValueError, SyntaxError):
-        return None
-    return str(scopes[-2]) if isinstance(scopes, list) and len(scopes) > 1 else None

@@ -1,23 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scheme strings: how the weights and activations of a layer are represented.
 
-Grammar: ``w{bits}[a{bits}][g{group}][-{format}][-sym|-asym]`` or ``fp32``;
-e.g. ``w4g128``, ``w3g64-bcq``, ``w8``, ``w4a32g32-asym``.
+Grammar: ``w{bits}[a{8|8t|8ta|8s|16|32}][g{group}][-{format}][-sym|-asym]`` or ``fp32``;
+e.g. ``w4g128``, ``w3g64-bcq``, ``w8``, ``w4a32g32-asym``, ``w4a8ta-dint0.25``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import FORMATS, Format, UniformFormat
 
+ActivationMode = Literal["block", "token", "token-asym", "static"]
+
 _GRAMMAR = re.compile(
-    r"w(?P<bits>\d+)(a(?P<activation>\d+))?(g(?P<group>\d+))?(-(?P<format>(?!a?sym$)[a-z]+))?(-(?P<sym>a?sym))?"
+    r"w(?P<bits>\d+)(a(?P<activation>\d+[a-z]*?))?(g(?P<group>\d+))?"
+    r"(-(?P<format>(?!a?sym$)[a-z]+(\d+\.\d+)?))?(-(?P<sym>a?sym))?"
 )
+_WANTED = "w{bits}[a{8|8t|8ta|8s|16|32}][g{group}][-{format}][-sym|-asym] or fp32"
 DEFAULT_GROUP_SIZE = 128
-ACTIVATION_BITS = (8, 32)
+# How activations are spelled in a scheme: bits and, of 8 bits, what shares a scale.
+ACTIVATIONS: dict[str, tuple[int, ActivationMode]] = {
+    "8": (8, "block"),
+    "8t": (8, "token"),
+    "8ta": (8, "token-asym"),
+    "8s": (8, "static"),
+    "16": (16, "block"),
+    "32": (32, "block"),
+}
+_SPELLING = {meaning: spelling for spelling, meaning in ACTIVATIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -26,17 +40,20 @@ class Scheme:
 
     Attributes:
         weights: The number format of the weights; ``None`` keeps them in float32.
-        activation_bits: 8: int8 activations are part of the scheme; 32: activations stay float32;
-            ``None``: the operator may quantize activations to 8 bits on the fly.
+        activation_bits: 8: int8 activations are part of the scheme; 16: activations and arithmetic in bfloat16;
+            32: activations stay float32; ``None``: the operator may quantize activations to 8 bits on the fly.
+        activation_mode: Of 8 bits, what shares a scale. ``block``: 128 inputs of a token; ``token``: a token;
+            ``token-asym``: a token, from its least to its largest activation; ``static``: all tokens, from calibration.
     """
 
     weights: Format | None
     activation_bits: int | None = None
+    activation_mode: ActivationMode = "block"
 
     def __str__(self) -> str:
         if self.weights is None:
             return "fp32"
-        activation = f"a{self.activation_bits}" if self.activation_bits else ""
+        activation = f"a{_SPELLING[self.activation_bits, self.activation_mode]}" if self.activation_bits else ""
         return f"w{self.weights.bits}{activation}{self.weights.scheme_suffix}"
 
     @classmethod
@@ -54,22 +71,29 @@ class Scheme:
                 "unknown scheme",
                 field="scheme",
                 found=repr(text),
-                wanted="w{bits}[a{bits}][g{group}][-{format}][-sym|-asym] or fp32",
+                wanted=_WANTED,
             )
         name = match["format"] or "uniform"
         if name not in FORMATS:
             raise EdgeqError("unknown format", field=f"scheme {text}", found=name, wanted=" or ".join(sorted(FORMATS)))
-        activation = int(match["activation"]) if match["activation"] else None
-        if activation not in (None, *ACTIVATION_BITS):
-            raise EdgeqError("unsupported activation bits", field=f"scheme {text}", found=activation, wanted="8 or 32")
-        weights = FORMATS[name].from_scheme(int(match["bits"]), int(match["group"] or 0), match["sym"])
-        return cls(weights, activation)
+        spelling = match["activation"]
+        if spelling is not None and spelling not in ACTIVATIONS:
+            raise EdgeqError(
+                "unsupported activation bits", field=f"scheme {text}", found=spelling, wanted=" or ".join(ACTIVATIONS)
+            )
+        weights = FORMATS[name](int(match["bits"]), int(match["group"] or 0), match["sym"])
+        return cls(weights) if spelling is None else cls(weights, *ACTIVATIONS[spelling])
 
     def for_vocabulary(self) -> Scheme:
-        """What token embeddings and output heads get under this scheme: at least 8 bits, where errors cost the most."""
-        if self.weights is None or self.weights.bits == 8:
+        """What token embeddings and output heads get under this scheme: at least 8 bits, where errors cost the most.
+
+        Calibration observes blocks, not the head; its activations get a scale per token instead of a static one.
+        """
+        if self.weights is None:
             return self
-        return Scheme(UniformFormat(8, self.weights.group_size), self.activation_bits)
+        weights = self.weights if self.weights.bits == 8 else UniformFormat(8, self.weights.group_size)
+        mode: ActivationMode = "token" if self.activation_mode == "static" else self.activation_mode
+        return Scheme(weights, self.activation_bits, mode)
 
     @classmethod
     def from_bits(cls, bits: int, group_size: int = DEFAULT_GROUP_SIZE) -> Scheme:

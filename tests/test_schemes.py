@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import BcqFormat, UniformFormat
+from edgeq.formats import BcqFormat, DintFormat, UniformFormat
 from edgeq.schemes import Scheme
 
 
@@ -18,6 +18,13 @@ from edgeq.schemes import Scheme
         ("w2g64-asym", Scheme(UniformFormat(2, 64, symmetric=False))),
         ("w4a32g32", Scheme(UniformFormat(4, 32), 32)),
         ("w4a8", Scheme(UniformFormat(4), 8)),
+        ("w4a8t", Scheme(UniformFormat(4), 8, "token")),
+        ("w4a8tag64-asym", Scheme(UniformFormat(4, 64, symmetric=False), 8, "token-asym")),
+        ("w4a8sg128", Scheme(UniformFormat(4, 128), 8, "static")),
+        ("w4a16", Scheme(UniformFormat(4), 16)),
+        ("w4a8-dint", Scheme(DintFormat(4), 8)),
+        ("w3a8ta-dint0.25", Scheme(DintFormat(3, denominator=4), 8, "token-asym")),
+        ("w4g64-dint0.125-asym", Scheme(DintFormat(4, 64, symmetric=False, denominator=8))),
         ("w3g64-bcq", Scheme(BcqFormat(3, 64))),
         ("w1a32-bcq", Scheme(BcqFormat(1), 32)),
         ("fp32", Scheme(None)),
@@ -37,7 +44,8 @@ def test_bits_stand_for_groups_of_128() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "wanted"), [("w4g128", "w8g128"), ("w3a32-bcq", "w8a32"), ("w8g64-asym", "w8g64-asym"), ("fp32", "fp32")]
+    ("scheme", "wanted"),
+    [("w4g128", "w8g128"), ("w3a32-bcq", "w8a32"), ("w8g64-asym", "w8g64-asym"), ("w4a8s", "w8a8t"), ("fp32", "fp32")],
 )
 def test_vocabularies_get_eight_bits(scheme: str, wanted: str) -> None:
     assert str(Scheme.parse(scheme).for_vocabulary()) == wanted
@@ -52,7 +60,11 @@ def test_vocabularies_get_eight_bits(scheme: str, wanted: str) -> None:
         ("w4-nf", "unknown format, found nf, wanted bcq or .*uniform"),
         ("w5g128", "unsupported bits, found 5"),
         ("w4g100", "unsupported group size, found 100"),
-        ("w4a16", "unsupported activation bits, found 16"),
+        ("w4a12", "unsupported activation bits, found 12, wanted 8 or 8t or 8ta or 8s or 16 or 32"),
+        ("w4a32t", "unsupported activation bits, found 32t"),
+        ("w4a8x", "unsupported activation bits, found 8x"),
+        ("w5a8-dint", "format dint: unsupported bits, found 5, wanted 3 or 4"),
+        ("w4a8-dint0.5", "unknown format, found dint0.5, wanted .* dint0.125 or dint0.25"),
         ("w3-bcq-asym", "always have an offset"),
     ],
 )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uniform weights with two more levels, plus and minus half a step, of 3 or 4 bits (docs/formats.md, dint).
+"""Uniform weights with two more levels, plus and minus a part of a step, of 3 or 4 bits (docs/formats.md, dint).
 
 Most weights of a layer lie near zero, where half steps halve the error, for the price of the two outermost levels:
-the denormal levels of dINT (arXiv 2311.05161).
+the denormal levels of dINT (arXiv 2311.05161). The part is a half, a quarter or an eighth.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from edgeq.formats.layout import Bytes, Floats, Halfs
 from edgeq.formats.uniform import UniformFormat, UniformTensor
 
 BITS = (3, 4)
+# Parts of a step that the two levels may be, 1/denominator, and how schemes spell them.
+NAMES = {2: "dint", 4: "dint0.25", 8: "dint0.125"}
 
 
 @dataclass(frozen=True)
@@ -44,35 +46,46 @@ class DintFormat:
         bits: 3 or 4.
         group_size: Weights per scale along K, a multiple of 32; 0: one scale per row.
         symmetric: Whether the zero point is fixed at 2^(bits−1) − 2.
+        denominator: 2, 4 or 8: the last two codes are plus and minus 1/denominator of a step.
 
     Raises:
-        EdgeqError: Bits or group size are not supported.
+        EdgeqError: Bits, group size or denominator are not supported.
     """
 
     name: ClassVar[str] = "dint"
     bits: int
     group_size: int = 0
     symmetric: bool = True
+    denominator: int = 2
 
     def __post_init__(self) -> None:
         if self.bits not in BITS:
             raise EdgeqError("unsupported bits", field=f"format {self.name}", found=self.bits, wanted="3 or 4")
+        if self.denominator not in NAMES:
+            raise EdgeqError(
+                "unsupported denominator", field=f"format {self.name}", found=self.denominator, wanted="2, 4 or 8"
+            )
         layout.check_group_size(self.group_size, f"format {self.name}")
 
     @classmethod
-    def from_scheme(cls, bits: int, group_size: int, symmetry: str | None) -> DintFormat:
+    def from_scheme(cls, bits: int, group_size: int, symmetry: str | None, denominator: int = 2) -> DintFormat:
         """The format that the parts of a scheme string name; symmetric unless it says ``asym``."""
-        return cls(bits, group_size, symmetric=symmetry != "asym")
+        return cls(bits, group_size, symmetry != "asym", denominator)
 
     @property
     def scheme_suffix(self) -> str:
         """What follows the bits in a scheme string."""
         group = f"g{self.group_size}" if self.group_size else ""
-        return f"{group}-{self.name}" + ("" if self.symmetric else "-asym")
+        return f"{group}-{NAMES[self.denominator]}" + ("" if self.symmetric else "-asym")
+
+    @property
+    def special(self) -> float:
+        """c: the level of the last code but one, in steps; the last code is −c."""
+        return 1 / self.denominator
 
     @property
     def top(self) -> int:
-        """The largest code of a whole step; the next is plus, the last minus half a step."""
+        """The largest code of a whole step; the next is plus, the last minus `special`."""
         return (1 << self.bits) - 3
 
     @property
@@ -107,8 +120,8 @@ class DintFormat:
         columns = tensor.codes.shape[1]
         scales = layout.expand_groups(tensor.scales.astype(np.float32), columns, self.group_size)
         steps = tensor.codes.astype(np.float32) - self._zeros(tensor.scales, tensor.zero_points, columns)
-        steps[tensor.codes == self.top + 1] = 0.5
-        steps[tensor.codes == self.top + 2] = -0.5
+        steps[tensor.codes == self.top + 1] = self.special
+        steps[tensor.codes == self.top + 2] = -self.special
         return np.asarray(steps * scales, np.float32)
 
     def encode(self, weights: Floats, scales: Halfs, zero_points: Bytes | None = None) -> DintTensor:
@@ -125,7 +138,7 @@ class DintFormat:
         steps = np.divide(weights, scale, out=np.zeros(weights.shape), where=scale != 0)
         codes = np.clip(np.rint(steps) + zeros, 0, self.top)
         error = np.abs(steps - (codes - zeros))
-        for code, level in ((self.top + 1, 0.5), (self.top + 2, -0.5)):
+        for code, level in ((self.top + 1, self.special), (self.top + 2, -self.special)):
             codes[np.abs(steps - level) < error] = code
         return DintTensor(codes.astype(np.uint8), scales, zero_points)
 

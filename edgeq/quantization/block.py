@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from edgeq.calibration.blocks import BlockRunner
 from edgeq.calibration.observe import collect, input_groups
 from edgeq.calibration.statistics import LayerStatistics
+from edgeq.errors import EdgeqError
 from edgeq.formats import Format
-from edgeq.methods.folding import FoldableBlock
+from edgeq.quantization.activations import static_scale
 from edgeq.quantization.corrections import restore_corrections
 from edgeq.quantization.layers import PackedLayer, as_matrix, pack_layer, scheme_of
 from edgeq.quantization.linear import PackedWeight
 from edgeq.quantization.plan import Plan
+from edgeq.quantization.preparation import prepare_block
 from edgeq.quantization.sensitivities import Sensitivities, no_sensitivities
 from edgeq.quantization.skeleton import Target
 
@@ -73,8 +75,10 @@ class BlockQuantizer:
             count: Told how many layers are done, each time some are.
         """
         layers: Layers = {}
+        self._check_weights()
         groups = input_groups(self.runner, self.block, self.name, self.targets)
-        self._prepare(groups)
+        schemes = {layer: scheme_of(self.plan, target) for layer, target in self.targets.items()}
+        prepare_block(self.plan.pipeline, self.runner, self.block, self.name, groups, schemes, self.config)
         steps = [[group] for group in groups] if self.sequential else [groups]
         for step in steps:
             for group, statistics in zip(step, collect(self.runner, self.block, self.name, step), strict=True):
@@ -86,18 +90,17 @@ class BlockQuantizer:
             count(1)
         return layers
 
-    def _prepare(self, groups: list[list[str]]) -> None:
-        """Lets methods that see the whole block change its weights before any layer is quantized."""
-        folds, solver = self.plan.pipeline.of_stage("fold"), self.plan.pipeline.solver
-        statistics: dict[str, LayerStatistics] = {}
-        if folds:
-            observed = zip(groups, collect(self.runner, self.block, self.name, groups), strict=True)
-            statistics = {layer: values for group, values in observed for layer in group}
-        block = FoldableBlock(self.block, self.config, self.formats, statistics)
-        for step in folds:
-            step.method.module.fold(block, step.options)
-        if solver.method.whole_block and self.formats:
-            solver.method.module.prepare(block, self.runner, self.name, solver.options)
+    def _check_weights(self) -> None:
+        """Before anything runs with them: afterwards every layer behind would seem to be at fault."""
+        for layer, target in self.targets.items():
+            if not torch.isfinite(self.block.get_submodule(layer).get_parameter("weight")).all():
+                raise EdgeqError(
+                    "weights are not finite",
+                    field=target.name,
+                    found="NaN or infinity",
+                    wanted="finite weights",
+                    remedy="check the checkpoint",
+                )
 
     def _quantize_layer(self, layer: str, statistics: LayerStatistics | None) -> PackedLayer:
         start = time.perf_counter()
@@ -108,6 +111,8 @@ class BlockQuantizer:
         if statistics is not None:
             statistics = replace(statistics, fisher=self.sensitivities(target))
         packed = pack_layer(target, weight, self.formats[layer], pipeline, statistics)
+        if statistics is not None and scheme_of(self.plan, target).activation_mode == "static":
+            packed = replace(packed, activation_scale=static_scale(statistics.absmax))
         matrix = packed.dense()
         seconds = time.perf_counter() - start
         if statistics is not None and logger.isEnabledFor(logging.INFO):
@@ -141,6 +146,8 @@ def block_tensors(block: nn.Module, name: str, layers: Layers) -> dict[str, Tens
     tensors: dict[str, Tensor] = {}
     for layer, packed in layers.items():
         tensors[f"packed.{layer}"] = packed.weight.data
+        if packed.activation_scale is not None:
+            tensors[f"activation_scale.{layer}"] = torch.tensor(packed.activation_scale, dtype=torch.float64)
         for index, correction in enumerate(packed.corrections):
             for key, value in correction.named_buffers():
                 tensors[f"correction.{layer}.{index}.{key}"] = value
@@ -165,7 +172,9 @@ def restore_block(model: nn.Module, plan: Plan, targets: Sequence[Target], tenso
         if fmt is None:
             continue
         weight = PackedWeight(tensors[f"packed.{target.name}"], fmt, target.rows, target.columns)
-        layers[target.name] = PackedLayer(weight, restore_corrections(_corrections(tensors, target), target.columns))
+        corrections = restore_corrections(_corrections(tensors, target), target.columns)
+        scale = tensors.get(f"activation_scale.{target.name}")
+        layers[target.name] = PackedLayer(weight, corrections, None if scale is None else float(scale))
         set_matrix(model.get_submodule(target.name), target, layers[target.name].dense())
     for key, value in tensors.items():
         if key.startswith("parameter."):

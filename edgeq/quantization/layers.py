@@ -16,7 +16,7 @@ from edgeq.formats import Format
 from edgeq.methods.pipeline import Pipeline
 from edgeq.quantization.corrections import Correction
 from edgeq.quantization.embedding import QuantEmbedding
-from edgeq.quantization.linear import PackedWeight, QuantLinear
+from edgeq.quantization.linear import PackedWeight, QuantLinear, checked_scale
 from edgeq.quantization.loading import Load
 from edgeq.quantization.operators import gather_operator, matmul_operator
 from edgeq.quantization.plan import Plan
@@ -34,10 +34,12 @@ class PackedLayer:
     Attributes:
         weight: Its packed matrix.
         corrections: What is added to its output.
+        activation_scale: The step of its activations where calibration tells one (scheme ``a8s``).
     """
 
     weight: PackedWeight
     corrections: tuple[Correction, ...] = ()
+    activation_scale: float | None = None
 
     def dense(self) -> Tensor:
         """The matrix that the layer multiplies by, corrections included, float32 ``[N, K]``."""
@@ -96,6 +98,9 @@ def replace_layer(
         scheme: Its scheme.
         layer: What it becomes.
         bias: float32 ``[N]`` of the linear, or of the head that is tied to the embedding.
+
+    Raises:
+        EdgeqError: The scheme wants a static scale of the activations, and there is none.
     """
     name = target.name
     if target.kind == "embedding":
@@ -105,7 +110,11 @@ def replace_layer(
         if target.tied is None:
             return
         name = target.tied
-    model.set_submodule(name, QuantLinear(layer.weight, scheme.activation_bits, bias, layer.corrections))
+    mode, scale = scheme.activation_mode, layer.activation_scale
+    if mode == "static":
+        checked_scale(scale, name)
+    linear = QuantLinear(layer.weight, scheme.activation_bits, bias, layer.corrections, mode, scale)
+    model.set_submodule(name, linear)
 
 
 def layer_record(target: Target, scheme: Scheme) -> LayerRecord:

@@ -8,9 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from edgeq.errors import EdgeqError
 from edgeq.formats import Format
+from edgeq.quantization.activations import fake_quantize
 from edgeq.quantization.corrections import Correction, check_corrections
 from edgeq.quantization.operators import DOMAIN, VERSION, matmul_operator
+from edgeq.schemes import ActivationMode
+
+ROW_SUMS_INPUT = 7  # of DintGemm (docs/operators.md); before it X and up to three weights with their biases
 
 
 class PackedWeight(nn.Module):
@@ -39,19 +44,23 @@ class PackedWeight(nn.Module):
 class QuantLinear(nn.Module):
     """``y = W x + bias`` with quantized ``W``.
 
-    The eager forward multiplies float activations by the decoded weights; it is the reference for the operator.
+    The eager forward multiplies by the decoded weights; it is the reference for the operator. Where 8-bit activations
+    are part of the scheme it multiplies what the operator does, otherwise float activations.
 
     Args:
         weight: The packed ``[N, K]`` matrix.
         activation_bits: As in `edgeq.schemes.Scheme`.
         bias: float32 ``[N]`` or ``None``.
         corrections: What is added to the product, in this order.
+        activation_mode: As in `edgeq.schemes.Scheme`.
+        activation_scale: The step of the activations in mode ``static``.
 
     Raises:
-        EdgeqError: A correction has another shape than the weight.
+        EdgeqError: A correction has another shape than the weight, or a static scale is missing.
     """
 
     bias: Tensor | None
+    row_sums: Tensor | None
 
     def __init__(
         self,
@@ -59,6 +68,8 @@ class QuantLinear(nn.Module):
         activation_bits: int | None = None,
         bias: Tensor | None = None,
         corrections: Sequence[Correction] = (),
+        activation_mode: ActivationMode = "block",
+        activation_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.weight = weight
@@ -66,19 +77,56 @@ class QuantLinear(nn.Module):
         check_corrections(corrections, weight.rows, weight.columns)
         self.corrections = nn.ModuleList(corrections)
         self.in_features, self.out_features = weight.columns, weight.rows
-        self.operator, self.attributes = matmul_operator(weight.format, weight.rows, weight.columns, activation_bits)
+        self.activation_bits, self.activation_mode = activation_bits, activation_mode
+        self.activation_scale = activation_scale
+        self.operator, self.attributes = matmul_operator(
+            weight.format, weight.rows, weight.columns, activation_bits, activation_mode
+        )
+        if activation_mode == "static":
+            self.attributes["activation_scale"] = checked_scale(activation_scale)
+        # The weights times the zero point of a token, which the operator takes off its products.
+        sums = weight.dequantize().double().sum(1).float() if activation_mode == "token-asym" else None
+        self.register_buffer("row_sums", sums)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., K]`` to ``[..., N]``, float32."""
         exporting = torch.onnx.is_in_onnx_export()
-        y = self._emit(x) if exporting else nn.functional.linear(x, self.weight.dequantize(), self.bias)
+        y = self._emit(x) if exporting else self._multiply(x)
         for correction in self.corrections:
             y = correction(x, y)
         return y
 
+    def _multiply(self, x: Tensor) -> Tensor:
+        if self.activation_bits == 8:
+            x = fake_quantize(x, self.activation_mode, self.weight.format.group_size, self.activation_scale)
+        return nn.functional.linear(x, self.weight.dequantize(), self.bias)
+
     def _emit(self, x: Tensor) -> Tensor:
-        inputs = (x, self.weight.data) if self.bias is None else (x, self.weight.data, self.bias)
+        inputs: list[Tensor | None] = [x, self.weight.data, *([] if self.bias is None else [self.bias])]
+        if self.row_sums is not None:
+            inputs += [None] * (ROW_SUMS_INPUT - len(inputs)) + [self.row_sums]
         shape = (*x.shape[:-1], self.out_features)
         return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{self.operator}", inputs, self.attributes, dtype=x.dtype, shape=shape, version=VERSION
         )
+
+
+def checked_scale(scale: float | None, layer: str | None = None) -> float:
+    """A scale of static activation quantization.
+
+    Args:
+        scale: The scale.
+        layer: Whose it is.
+
+    Raises:
+        EdgeqError: It is missing, zero, negative or not finite.
+    """
+    if scale is None or not 0 < scale < float("inf"):
+        raise EdgeqError(
+            "no scale for static activation quantization",
+            field=layer,
+            found=scale,
+            wanted="a positive number from calibration",
+            remedy="add --calibration FILE, or use a8t: a scale per token",
+        )
+    return scale

@@ -97,6 +97,12 @@ class Plan:
                     wanted=f"one of {examples} …",
                 )
 
+    @property
+    def static_activations(self) -> bool:
+        """Whether a scheme has scales of activations from calibration."""
+        schemes = (self.default, *(scheme for _, scheme in self.overrides))
+        return any(scheme.activation_mode == "static" for scheme in schemes)
+
     def describe_method(self) -> str:
         """Methods and options, as recorded in the manifest."""
         return self.pipeline.describe()

@@ -95,11 +95,18 @@ def plan_records(model: nn.Module, plan: Plan) -> list[LayerRecord]:
 
 
 def check_calibrated(plan: Plan, calibrated: bool) -> None:
-    """Checks that a method has the calibration it needs.
+    """Checks that methods and schemes have the calibration they need.
 
     Raises:
-        EdgeqError: It has none.
+        EdgeqError: They have none.
     """
+    if plan.static_activations and not calibrated:
+        raise EdgeqError(
+            "static scales of activations need calibration",
+            field="--scheme",
+            found=str(plan.default),
+            wanted="--calibration FILE with text like that which the model will read, or a8t: a scale per token",
+        )
     if plan.pipeline.calibrated and not calibrated:
         raise EdgeqError(
             "method needs calibration",

@@ -54,7 +54,8 @@ def codebook_tensors(draw: st.DrawFn) -> tuple[CodebookFormat, CodebookTensor]:
 
 @st.composite
 def dint_tensors(draw: st.DrawFn) -> tuple[DintFormat, DintTensor]:
-    fmt = DintFormat(draw(st.sampled_from((3, 4))), draw(GROUP_SIZES), draw(st.booleans()))
+    bits, denominator = draw(st.sampled_from((3, 4))), draw(st.sampled_from((2, 4, 8)))
+    fmt = DintFormat(bits, draw(GROUP_SIZES), draw(st.booleans()), denominator)
     (rows, columns), rng = draw(SHAPES), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     groups = group_count(columns, fmt.group_size)
     zero_points = None if fmt.symmetric else rng.integers(0, 2**fmt.bits - 2, (rows, groups), dtype=np.uint8)

@@ -44,7 +44,8 @@ def test_decode_weight_by_weight(case: tuple[DintFormat, DintTensor]) -> None:
         group = column // fmt.group_size if fmt.group_size else 0
         zero = {3: 2, 4: 6}[fmt.bits] if tensor.zero_points is None else int(tensor.zero_points[row, group])
         code = int(tensor.codes[row, column])
-        steps = {2**fmt.bits - 2: 0.5, 2**fmt.bits - 1: -0.5}.get(code, code - zero)
+        part = 1 / fmt.denominator
+        steps = {2**fmt.bits - 2: part, 2**fmt.bits - 1: -part}.get(code, code - zero)
         assert decoded[row, column] == np.float32(tensor.scales[row, group]) * np.float32(steps)
 
 
@@ -69,7 +70,9 @@ def test_encode_inverts_decode(case: tuple[DintFormat, DintTensor]) -> None:
     np.testing.assert_array_equal(again[usable], decoded[usable])
 
 
-@pytest.mark.parametrize(("text", "fmt"), [("w4-dint", DintFormat(4)), ("w3g64-dint", DintFormat(3, 64))])
+@pytest.mark.parametrize(
+    ("text", "fmt"), [("w4-dint", DintFormat(4)), ("w3g64-dint0.25", DintFormat(3, 64, denominator=4))]
+)
 def test_scheme(text: str, fmt: DintFormat) -> None:
     assert Scheme.parse(text) == Scheme(fmt)
     assert str(Scheme.parse(text)) == text
@@ -80,3 +83,18 @@ def test_scheme(text: str, fmt: DintFormat) -> None:
 def test_bits(bits: int) -> None:
     with pytest.raises(EdgeqError, match="unsupported bits, found"):
         DintFormat(bits)
+
+
+def test_denominator() -> None:
+    with pytest.raises(EdgeqError, match="unsupported denominator, found 3, wanted 2, 4 or 8"):
+        DintFormat(4, denominator=3)
+
+
+@given(st.sampled_from((2, 4, 8)), st.sampled_from((3, 4)), st.booleans())
+def test_level_set(denominator: int, bits: int, symmetric: bool) -> None:
+    fmt = DintFormat(bits, 0, symmetric, denominator)
+    zero = None if symmetric else np.zeros((1, 1), np.uint8)  # a range on one side of zero
+    tensor = DintTensor(np.arange(2**bits, dtype=np.uint8)[None], np.ones((1, 1), np.float16), zero)
+    least = -(2 ** (bits - 1) - 2) if symmetric else 0
+    wholes = range(least, least + 2**bits - 2)
+    assert sorted(fmt.decode(tensor)[0]) == sorted([*wholes, 1 / denominator, -1 / denominator])

@@ -10,9 +10,9 @@ from edgeq.methods.grids import GridOptions, assemble, fit_grid, restore
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize("bits", [3, 4])
-def test_grids_round_as_the_format_encodes(bits: int, symmetric: bool) -> None:
-    fmt = DintFormat(bits, 32, symmetric)
+@pytest.mark.parametrize(("bits", "denominator"), [(3, 2), (4, 2), (4, 4), (3, 8)])
+def test_grids_round_as_the_format_encodes(bits: int, denominator: int, symmetric: bool) -> None:
+    fmt = DintFormat(bits, 32, symmetric, denominator)
     weights = torch.randn(17, 64, generator=torch.Generator().manual_seed(1))
     grids = [fit_grid(fmt, group) for group in weights.split(32, 1)]
     codes = torch.cat([grid.round(group) for grid, group in zip(grids, weights.split(32, 1), strict=True)], 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grids of whole steps s·(q − z) and, about zero, plus and minus half a step."""
+"""Grids of whole steps s·(q − z) and, about zero, plus and minus a part of a step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgeq.methods.grids.uniform import RATIOS, as_float16
 
 @dataclass(frozen=True)
 class DintGrid(LevelGrid):
-    """Levels by code: whole steps, then plus and minus half a step.
+    """Levels by code: whole steps, then plus and minus a part of a step.
 
     Attributes:
         scale: s, float32 ``[N, 1]`` that float16 represents; 0 where all weights are 0.
@@ -34,8 +34,8 @@ def fit(weights: Tensor, fmt: DintFormat, importance: Tensor | None, options: Gr
     low, high = weights.amin(1, keepdim=True), weights.amax(1, keepdim=True)
     if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
         raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
-    ratios = [ratio * options.multiplier for ratio in (RATIOS[:1] if options.clip == "minmax" else RATIOS)]
-    order = 2 if options.clip == "mse" else 3
+    ratios = options.ratios(RATIOS, 1.0 if fmt.symmetric else (2**fmt.bits - 3) / (2**fmt.bits - 1))
+    order = options.order
     best_scale, best_zero = _spanning(low * ratios[0], high * ratios[0], fmt)
     least = _error(_grid(best_scale, best_zero, fmt), weights, importance, order)
     for ratio in ratios[1:]:
@@ -64,8 +64,8 @@ def restore(fmt: DintFormat, tensor: DintTensor) -> list[DintGrid]:
 
 def _grid(scale: Tensor, zero_point: Tensor, fmt: DintFormat) -> DintGrid:
     whole = torch.arange(fmt.top + 1, dtype=torch.float32) - zero_point
-    halves = torch.tensor([0.5, -0.5]).expand(len(scale), 2)
-    return DintGrid.of_levels(torch.cat([whole, halves], 1) * scale, scale, zero_point)
+    parts = torch.tensor([fmt.special, -fmt.special]).expand(len(scale), 2)
+    return DintGrid.of_levels(torch.cat([whole, parts], 1) * scale, scale, zero_point)
 
 
 def _error(grid: DintGrid, weights: Tensor, importance: Tensor | None, order: int) -> Tensor:

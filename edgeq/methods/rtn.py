@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from edgeq.errors import EdgeqError
-from edgeq.formats import BcqFormat, BcqTensor, Format, QuantizedTensor, UniformFormat, UniformTensor
+from edgeq.formats import BcqFormat, BcqTensor, CodebookFormat, Format, QuantizedTensor, UniformFormat, UniformTensor
 from edgeq.formats.bcq import from_uniform
 from edgeq.formats.layout import group_count
+from edgeq.methods.gamma import Scope, Steps, search
 from edgeq.methods.grids import Clip, GridOptions, assemble, fit_grid
 from edgeq.methods.options import SolverOptions
 from edgeq.methods.rows import map_rows
@@ -25,7 +26,13 @@ CHUNK = 1 << 18  # weights searched at a time: a working set that stays in the s
 
 @dataclass(frozen=True)
 class Options(SolverOptions):
-    """Options of round to nearest."""
+    """Options of round to nearest.
+
+    Attributes:
+        gamma_scope: What shares the γ that ``gamma=auto`` finds: a group, a row (``channel``) or the whole matrix.
+    """
+
+    gamma_scope: Scope = "group"
 
 
 def quantize(
@@ -54,6 +61,8 @@ def quantize(
     importance = None if statistics is None else statistics.diagonal.float()
     if isinstance(fmt, BcqFormat):
         return _image_of_uniform(weight, fmt, importance, options)
+    if options.grid.gamma == "auto" and not isinstance(fmt, CodebookFormat):
+        return search(weight, fmt, statistics, options.gamma_scope, lambda gamma: _with_gamma(weight, fmt, gamma))
     return round_groups(weight, fmt, importance, options.grid)
 
 
@@ -83,6 +92,12 @@ def round_groups(weight: Tensor, fmt: Format, importance: Tensor | None, options
         return assemble(fmt, codes, [grid.select(slice(group, None, groups)) for group in range(groups)])
 
     return map_rows(rows, max(1, CHUNK // columns), round_rows)
+
+
+def _with_gamma(weight: Tensor, fmt: Format, gamma: float) -> Steps:
+    tensor = round_groups(weight, fmt, None, GridOptions(gamma=gamma))
+    assert isinstance(tensor, Steps)
+    return tensor
 
 
 def _image_of_uniform(weight: Tensor, fmt: BcqFormat, importance: Tensor | None, options: Options) -> BcqTensor:

@@ -21,6 +21,7 @@ from edgeq.methods.grids.base import Clip, Grid, GridOptions
 __all__ = ["Clip", "Grid", "GridOptions", "assemble", "fit_grid", "restore"]
 
 _MODULES: dict[str, ModuleType] = {"uniform": uniform, "bcq": bcq, "codebook": codebook, "dint": dint}
+_EQUAL_STEPS = ("uniform", "dint")
 
 
 def fit_grid(fmt: Format, weights: Tensor, importance: Tensor | None = None, options: Any = None) -> Grid:
@@ -35,7 +36,10 @@ def fit_grid(fmt: Format, weights: Tensor, importance: Tensor | None = None, opt
     Raises:
         EdgeqError: A weight is not finite, a scale does not fit float16, or the format has no grid.
     """
-    return cast("Grid", _module(fmt).fit(weights, fmt, importance, options or GridOptions()))
+    options = options or GridOptions()
+    if options.gamma is not None and fmt.name not in _EQUAL_STEPS:
+        raise EdgeqError("no steps for γ to scale", field="gamma", found=fmt.name, wanted=" or ".join(_EQUAL_STEPS))
+    return cast("Grid", _module(fmt).fit(weights, fmt, importance, options))
 
 
 def assemble(fmt: Format, codes: Tensor, grids: Sequence[Grid]) -> QuantizedTensor:

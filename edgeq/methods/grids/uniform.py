@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import UniformFormat, UniformTensor
-from edgeq.methods.grids.base import Clip, Grid, GridOptions
+from edgeq.methods.grids.base import Grid, GridOptions
 
 # Fractions of the range that the error search tries; finer or lower ones change the error by less than 1 %.
 RATIOS = torch.arange(1.0, 0.49, -0.05).tolist()
@@ -59,12 +59,12 @@ def fit(weights: Tensor, fmt: UniformFormat, importance: Tensor | None, options:
     low, high = weights.amin(1, keepdim=True), weights.amax(1, keepdim=True)
     if not (torch.isfinite(low).all() and torch.isfinite(high).all()):
         raise EdgeqError("weights are not finite", found="NaN or infinity", wanted="finite weights")
-    ratios = [ratio * options.multiplier for ratio in (RATIOS[:1] if options.clip == "minmax" else RATIOS)]
+    ratios = options.ratios(RATIOS, _ratio_at_gamma_one(fmt))
     candidates = [_spanning(low * ratio, high * ratio, fmt) for ratio in ratios]
     best, least = candidates[0], torch.full_like(low, torch.inf)
     workspace = weights.new_empty(2, *weights.shape)
     for candidate in candidates if len(candidates) > 1 else []:
-        error = _error(candidate, weights, importance, options.clip, workspace)
+        error = _error(candidate, weights, importance, options.order, workspace)
         better = error < least
         least = torch.where(better, error, least)
         scale = torch.where(better, candidate.scale, best.scale)
@@ -90,16 +90,21 @@ def restore(fmt: UniformFormat, tensor: UniformTensor) -> list[UniformGrid]:
     ]
 
 
-def _error(grid: UniformGrid, weights: Tensor, importance: Tensor | None, clip: Clip, workspace: Tensor) -> Tensor:
+def _error(grid: UniformGrid, weights: Tensor, importance: Tensor | None, order: int, workspace: Tensor) -> Tensor:
     """Sum of the squared or cubic errors of each row; ``workspace`` is float32 ``[2, N, g]``."""
     steps = torch.mul(weights, grid.inverse, out=workspace[0])
     levels = torch.round(steps, out=workspace[1]).add_(grid.zero_point).clamp_(0, grid.top).sub_(grid.zero_point)
-    order = 2 if clip == "mse" else 3
     errors = levels.sub_(steps).abs_().pow_(order)
     if importance is not None:
         errors = errors.mul_(importance)
     error = errors.sum(1, keepdim=True) * grid.scale.abs() ** order
     return torch.where(grid.scale == 0, torch.inf, error)
+
+
+def _ratio_at_gamma_one(fmt: UniformFormat) -> float:
+    """γ = 1 has the outermost levels ±(2^(b−1) − 1) at the largest weight; symmetric codes reach one level further."""
+    half: int = 2 ** (fmt.bits - 1)
+    return half / (half - 1) if fmt.symmetric else 1.0
 
 
 def _spanning(low: Tensor, high: Tensor, fmt: UniformFormat) -> UniformGrid:

@@ -27,8 +27,8 @@ std::size_t read_branch_rows(const ort::KernelInfo& info, std::size_t branch) {
   return info.size(numbered("N", branch).c_str(), 1, kMaxFeatures);
 }
 
-const std::uint8_t* branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes) {
-  return packed_weight(info, bytes, weight_input(branch), numbered("W", branch));
+PackedWeight branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes) {
+  return {packed_weight(info, bytes, weight_input(branch), numbered("W", branch)), bytes};
 }
 
 Bias branch_bias(const ort::KernelInfo& info, std::size_t branch, std::size_t n) {

@@ -3,6 +3,7 @@
 // prepared once, and one parallel region covers the tiles of all.
 #pragma once
 
+#include "packed_weight.h"
 #include "weights.h"
 
 #include <array>
@@ -38,8 +39,8 @@ std::size_t read_branch_count(const ort::KernelInfo& info);
 /// Attribute N, N1 or N2.
 std::size_t read_branch_rows(const ort::KernelInfo& info, std::size_t branch);
 
-/// The constant packed weight of a branch, which must have exactly `bytes` bytes. It lies in the model's memory map.
-const std::uint8_t* branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes);
+/// The constant packed weight of a branch, which must have exactly `bytes` bytes.
+PackedWeight branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes);
 
 /// The bias of a branch of `n` rows.
 Bias branch_bias(const ort::KernelInfo& info, std::size_t branch, std::size_t n);
@@ -90,14 +91,14 @@ public:
       const std::size_t begin = std::max(first, branch.first_tile);
       const std::size_t end = std::min(last, branch.first_tile + branch.layout.tiles());
       if (begin < end)
-        body(branch.layout, branch.weights, b, begin - branch.first_tile, end - branch.first_tile);
+        body(branch.layout, branch.weights.data(), b, begin - branch.first_tile, end - branch.first_tile);
     }
   }
 
 private:
   struct Branch {
     Layout layout;
-    const std::uint8_t* weights;
+    PackedWeight weights;
     Bias bias;
     std::size_t first_tile; // among the tiles of all branches
   };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_info_op.h"
 
+#include "packed_weight.h"
+
 #include "kernels/isa.h"
 
 #include <cstring>
@@ -14,7 +16,9 @@ KernelInfoOp::KernelInfoOp(const ort::KernelInfo&) {
     json_ += separator + ("\"" + std::string(kernels::isa_name(isa)) + "\"");
     separator = ", ";
   }
-  json_ += "]}";
+  const WeightPlacement placement = weight_placement();
+  json_ += std::string("], \"weights\": \"") + (placement.huge_pages ? "huge-pages" : "mapped") +
+           "\", \"weights_obstacle\": \"" + placement.obstacle + "\"}";
 }
 
 void KernelInfoOp::compute(const ort::KernelContext& context) const {

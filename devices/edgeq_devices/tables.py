@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from edgeq_devices.conditions import Conditions
-from edgeq_devices.events import Node
+from edgeq_devices.operator_groups import groups
 from edgeq_devices.results import Measurement, Report
 
 MIB = 1024**2
@@ -138,23 +138,10 @@ COLUMNS = (
 
 
 def _operator_tables(report: Report) -> Iterator[str]:
-    """Of each row whose operators were timed: time per repetition by kind of operator, the largest first."""
+    """Of each row whose operators were timed: time by kind of operator and by layer."""
     for measured in report.measurements:
-        if not measured.operators:
-            continue
-        kinds: dict[str, list[Node]] = {}
-        for node in measured.operators:
-            kinds.setdefault(node.op, []).append(node)
-        total = sum(node.us for node in measured.operators) or 1
-        spent = sorted(kinds.items(), key=lambda kind: -sum(node.us for node in kind[1]))
-        rows = [_operator_cells(op, nodes, total) for op, nodes in spent]
-        yield aligned_table([measured.job.name, "nodes", "calls", "us/call", "share"], rows, (measured.job.name,))
-
-
-def _operator_cells(op: str, nodes: list[Node], total: int) -> list[str]:
-    calls, microseconds = sum(node.calls for node in nodes), sum(node.us for node in nodes)
-    mean = f"{microseconds / calls:.1f}" if calls else ""
-    return [op, str(len(nodes)), str(calls), mean, f"{100 * microseconds / total:.1f} %"]
+        for group in groups(measured.job.name, measured.operators):
+            yield aligned_table(*group)
 
 
 def processor_ranges(processors: Sequence[int]) -> str:

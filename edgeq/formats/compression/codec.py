@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import layout
@@ -15,7 +16,21 @@ from edgeq.formats.dint import DintFormat
 from edgeq.formats.layout import Bytes
 from edgeq.formats.uniform import UniformFormat
 
-CODECS: dict[str, ModuleType] = {"rans": rans, "nibble": nibble}
+
+class Codec(Protocol):
+    """What a codec's module offers. Blocks are flat arrays of codes, of one size but for the last, which may be shorter."""
+
+    def write_table(self, histogram: NDArray[np.int64], /) -> bytes:
+        """The table for codes of a histogram ``[256]``."""
+
+    def encode(self, table: bytes, codes: list[Bytes], /) -> list[bytes]:
+        """The stream of each block."""
+
+    def decode(self, table: bytes, streams: list[Bytes], sizes: list[int], /) -> list[Bytes]:
+        """The inverse of `encode`; raises EdgeqError where it has none."""
+
+
+CODECS: dict[str, Codec] = {"rans": rans, "nibble": nibble}
 _BITS = {"rans": (4, 8), "nibble": (8,)}
 # Codes that are encoded at once: their words and flags take three times the memory.
 _BATCH = 1 << 24
@@ -52,12 +67,12 @@ def compress(packed: Bytes, fmt: object, rows: int, columns: int, codec: str) ->
     Raises:
         EdgeqError: The codec does not take the format, or ``packed`` has the wrong size.
     """
-    form, module = check_format(fmt, codec), CODECS.get(codec)
-    assert module is not None
+    form = check_format(fmt, codec)
+    module = CODECS[codec]
     layout.check_size(packed, form.packed_size(rows, columns), f"{form.name} w{form.bits} [{rows}, {columns}]")
     geometry = Geometry.of(form, rows, columns)
     codes, trailers = geometry.split(packed)
-    table: bytes = module.write_table(np.bincount(codes.reshape(-1), minlength=256))
+    table = module.write_table(np.bincount(codes.reshape(-1), minlength=256))
     header = container.Header(
         codec,
         form.bits,
@@ -80,7 +95,7 @@ def decompress(data: Bytes, fmt: object, rows: int, columns: int) -> Bytes:
         EdgeqError: ``data`` is damaged, or was not made from a matrix of this format and shape.
     """
     header = container.read_header(data)
-    form, geometry = check_format(fmt, header.codec), None
+    form = check_format(fmt, header.codec)
     geometry = Geometry.of(form, rows, columns)
     found = (header.bits, header.raw_size, header.tile_bytes, header.tiles_per_block, header.blocks)
     raw_size = form.packed_size(rows, columns)
@@ -91,6 +106,9 @@ def decompress(data: Bytes, fmt: object, rows: int, columns: int) -> Bytes:
     table, blocks = container.read(data, header)
     heads = [geometry.tiles_of(block) * geometry.trailer_bytes for block in range(geometry.blocks)]
     sizes = [geometry.tiles_of(block) * geometry.code_bytes for block in range(geometry.blocks)]
+    for block, head in zip(blocks, heads, strict=True):
+        if len(block) < head:
+            raise container.wrong("wrong size of a block", f"{len(block)} bytes", f"at least {head}")
     streams = [block[head:] for block, head in zip(blocks, heads, strict=True)]
     codes = np.concatenate(CODECS[header.codec].decode(table, streams, sizes))
     trailers = np.concatenate([block[:head] for block, head in zip(blocks, heads, strict=True)])
@@ -103,7 +121,7 @@ def _blocks(parts: Bytes, geometry: Geometry) -> list[Bytes]:
     return [parts[first : first + step].reshape(-1) for first in range(0, geometry.tiles, step)]
 
 
-def _encode_in_batches(module: ModuleType, table: bytes, codes: list[Bytes], geometry: Geometry) -> list[bytes]:
+def _encode_in_batches(module: Codec, table: bytes, codes: list[Bytes], geometry: Geometry) -> list[bytes]:
     step = max(1, _BATCH // len(codes[0]))
     out: list[bytes] = []
     for first in range(0, geometry.blocks, step):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,10 +114,10 @@ def read(data: Bytes, header: Header) -> tuple[bytes, list[Bytes]]:
     offsets = np.frombuffer(head, "<u8", header.blocks + 1, header.index_start)
     checksums = np.frombuffer(head, "<u4", header.blocks, ends)
     _check_offsets(offsets, header)
-    blocks = [data[first:last] for first, last in zip(offsets[:-1], offsets[1:], strict=True)]
+    blocks = [data[first:last] for first, last in pairwise(offsets)]
     for number, (block, checksum) in enumerate(zip(blocks, checksums, strict=True)):
-        if zlib.crc32(block) != checksum:
-            raise wrong(f"block {number} is damaged", f"checksum {zlib.crc32(block):08x}", f"{checksum:08x}")
+        if (found := zlib.crc32(block.tobytes())) != checksum:
+            raise wrong(f"block {number} is damaged", f"checksum {found:08x}", f"{checksum:08x}")
     return bytes(head[HEADER_BYTES : HEADER_BYTES + header.table_bytes]), blocks
 
 

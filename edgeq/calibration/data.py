@@ -69,17 +69,27 @@ def read_calibration(
     _check_range("--length", length, MIN_LENGTH, context)
     prefix: list[int] = []
     suffix: list[int] = []
-    if holds_token_ids(file):
-        rows = read_token_ids(file)
-    else:
-        tokenizer = Tokenizer.from_directory(checkpoint.directory)
-        if not _is_decoder(checkpoint.config):
-            prefix, suffix = _frame(tokenizer)
-        rows = [np.asarray(tokenizer.encode(text, special=not prefix), np.int64) for text in read_documents(file)]
-    _check_vocabulary(rows, checkpoint.config, file)
+    if not holds_token_ids(file) and not _is_decoder(checkpoint.config):
+        prefix, suffix = _frame(Tokenizer.from_directory(checkpoint.directory))
+    rows = read_rows(checkpoint, file)
     inner = _draw(rows, length - len(prefix) - len(suffix), samples, seed, file)
     columns = [np.broadcast_to(np.asarray(part, np.int64), (len(inner), len(part))) for part in (prefix, suffix)]
     return CalibrationData(np.concatenate([columns[0], inner, columns[1]], 1), file.name, seed)
+
+
+def read_rows(checkpoint: Checkpoint, file: Path) -> list[NDArray[np.int64]]:
+    """The token ids of each text of a file, with the special tokens that a decoder's tokenizer puts around a text.
+
+    Raises:
+        EdgeqError: The file cannot be used, a token is not in the vocabulary, or the checkpoint has no tokenizer.
+    """
+    if holds_token_ids(file):
+        rows = read_token_ids(file)
+    else:
+        tokenizer, special = Tokenizer.from_directory(checkpoint.directory), _is_decoder(checkpoint.config)
+        rows = [np.asarray(tokenizer.encode(text, special=special), np.int64) for text in read_documents(file)]
+    _check_vocabulary(rows, checkpoint.config, file)
+    return rows
 
 
 def context_length(config: dict[str, Any]) -> int:

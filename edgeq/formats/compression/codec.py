@@ -18,7 +18,7 @@ from edgeq.formats.uniform import UniformFormat
 
 
 class Codec(Protocol):
-    """What a codec's module offers. Blocks are flat arrays of codes, of one size but for the last, which may be shorter."""
+    """What a codec's module offers. Blocks are flat arrays of codes of one size; only the last may be shorter."""
 
     def write_table(self, histogram: NDArray[np.int64], /) -> bytes:
         """The table for codes of a histogram ``[256]``."""

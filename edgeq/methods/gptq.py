@@ -84,7 +84,7 @@ def quantize(
     options = options or Options()
     if statistics is None:
         raise EdgeqError("GPTQ needs calibration", remedy="add --calibration FILE")
-    factor = _memoized_factor(statistics, options)
+    factor = memoized_factor(statistics, options.damping, options.act_order)
     weight = torch.where(factor.dead, 0.0, weight.float())
     return map_rows(len(weight), ROWS, lambda part: _Sweep(weight[part], fmt, statistics, factor, options).run())
 
@@ -120,10 +120,11 @@ def factorize(gram: Tensor, damping: float = 0.01, act_order: bool = False) -> F
     raise EdgeqError("XᵀX cannot be factorised", field="statistics", wanted="finite inputs of the layer")
 
 
-def _memoized_factor(statistics: LayerStatistics, options: Options) -> Factor:
-    key = ("gptq", options.damping, options.act_order)
+def memoized_factor(statistics: LayerStatistics, damping: float, act_order: bool) -> Factor:
+    """`factorize`, once for all layers with the same inputs."""
+    key = ("gptq", damping, act_order)
     if key not in statistics.memo:
-        statistics.memo[key] = factorize(statistics.gram, options.damping, options.act_order)
+        statistics.memo[key] = factorize(statistics.gram, damping, act_order)
     factor = statistics.memo[key]
     assert isinstance(factor, Factor)
     return factor

@@ -104,6 +104,11 @@ class Pipeline:
         clip = {} if grid is None else {f"{solver.method.name}.clip": grid.clip}
         return " ".join([str(self), *(f"{name}={value}" for name, value in sorted((clip | changed).items()))])
 
+    def for_vocabulary(self) -> Pipeline:
+        """What token embedding and output head get: round to nearest, unless the solver gives a rate for them."""
+        bits = getattr(self.solver.options, "vocabulary_bits", "none")
+        return Pipeline.parse() if bits == "none" else Pipeline.parse("ecsq", {"ecsq.bits": bits})
+
     def with_clip(self, clip: Clip) -> Pipeline:
         """The same with another way to choose the range of a group."""
         steps = (

@@ -26,7 +26,8 @@ class Plan:
         overrides: Pattern and scheme; the last match wins. A pattern is a shell-style wildcard for the whole name or
             for its end after a dot: ``lm_head``, ``*.mlp.*``, ``layers.0.*``, ``q_proj``.
         pipeline: The methods of every layer whose inputs are observed, or of all layers if they need no calibration.
-        fallback: Round to nearest, for the vocabulary and where the inputs are not known.
+        fallback: Round to nearest, or what the solver wants instead, for the vocabulary and where the inputs are not
+            known.
     """
 
     default: Scheme
@@ -62,7 +63,7 @@ class Plan:
         """
         overrides = [(pattern, Scheme.parse(scheme)) for pattern, scheme in (layers or {}).items()]
         pipeline = Pipeline.parse(method, options)
-        fallback = Pipeline.parse()
+        fallback = pipeline.for_vocabulary()
         if clip is not None:
             pipeline, fallback = pipeline.with_clip(clip), fallback.with_clip(clip)
         return cls(default, vocabulary, (*overrides, *((pattern, FP32) for pattern in skip)), pipeline, fallback)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mixed precision against uniform allocation at the same stored size, and predicted against measured loss change.
+
+    python benchmarks/allocation.py run --data DIR --models stories260K,babyllama-tok361,books-6m
+    python benchmarks/allocation.py table --write docs/allocation.md
+
+`run` allocates, quantizes, exports and evaluates through the exported bundle, and adds a line of JSON for each
+allocation; those that the results hold already are left out. DIR holds `models/` and `data/` (docs/accuracy.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accuracy import conditions
+from evidence.document import fill
+from evidence.subjects import DECODERS, load_subject
+from mixed.allocations import Allocation, Allocations
+from mixed.measure import Measure
+from mixed.report import plots, sections
+
+from edgeq.errors import EdgeqError
+
+METHODS = ("gptq", "rtn")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures what the results lack."""
+    torch.set_num_threads(1)
+    deadline = time.monotonic() + 60 * options.minutes
+    for model in options.models:
+        subject = load_subject(model, options.data)
+        with tempfile.TemporaryDirectory() as directory:
+            measure = Measure(subject, Path(directory))
+            for method in options.methods:
+                allocations = Allocations(subject, method, options.cache)
+                for allocation in allocations.all():
+                    if time.monotonic() > deadline:
+                        return
+                    _measure_new(measure, allocation, options.results)
+
+
+def _measure_new(measure: Measure, allocation: Allocation, results: Path) -> None:
+    key = [allocation.model, allocation.method, allocation.budget, allocation.name]
+    known = [json.loads(line)["key"] for line in results.read_text().splitlines()] if results.is_file() else []
+    if key in known:
+        return
+    start = time.perf_counter()
+    result: dict[str, Any] = measure.run(allocation)
+    record = {
+        "key": key,
+        "layers": allocation.layers,
+        "predicted": allocation.predicted,
+        "result": result | {"seconds": time.perf_counter() - start},
+        "conditions": conditions(),
+    }
+    with results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+    print(
+        f"{key}: {result['loss_difference']:+.4f} at {result['bits_per_weight']:.3f} bits", file=sys.stderr, flush=True
+    )
+
+
+def render(options: argparse.Namespace) -> None:
+    """Prints the sections, or puts them into a document, with its plots beside it."""
+    records = [json.loads(line) for line in options.results.read_text().splitlines()]
+    parts = sections(records)
+    if options.write is None:
+        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
+        return
+    for name, content in plots(records).items():
+        (options.write.parent / name).write_text(content, encoding="utf-8")
+    options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    measure = verbs.add_parser("run", help="measure")
+    measure.set_defaults(function=run)
+    measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
+    measure.add_argument("--models", type=lambda text: text.split(","), default=DECODERS)
+    measure.add_argument("--methods", type=lambda text: text.split(","), default=METHODS)
+    measure.add_argument("--minutes", type=float, default=1e6, help="start nothing after so long")
+    measure.add_argument("--cache", type=Path, required=True, help="where sensitivities are kept")
+    table = verbs.add_parser("table", help="render the results")
+    table.set_defaults(function=render)
+    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
+    for verb in (measure, table):
+        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    try:
+        options.function(options)
+    except EdgeqError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -44,6 +44,23 @@ class CorrectionRecord(_Strict):
     entries: NonNegative | None = None
 
 
+class CompressionRecord(_Strict):
+    """How a packed matrix is compressed once more.
+
+    Attributes:
+        codec: ``rans`` (order-0 entropy coder) or ``nibble`` (4 bits for the 15 most frequent codes).
+        mode: ``load``: decoded when the model is loaded; ``use``: stays compressed in memory, and every tile is
+            decoded right before it is multiplied.
+        raw_size: Bytes of the packed matrix.
+        entropy: Order-0 entropy of the matrix's codes, in bits per weight.
+    """
+
+    codec: Literal["rans", "nibble"]
+    mode: Literal["load", "use"]
+    raw_size: NonNegative
+    entropy: Annotated[float, Field(ge=0, le=8)]
+
+
 class LayerRecord(_Strict):
     """One weight matrix ``[rows, columns]`` and how it is stored.
 
@@ -53,6 +70,7 @@ class LayerRecord(_Strict):
         scheme: Its scheme string; ``fp32`` where it was kept.
         size: Stored bytes, those of corrections included.
         corrections: What is added to its product.
+        compression: How it is compressed; ``None`` where its bytes are those of the format.
     """
 
     name: str
@@ -62,6 +80,7 @@ class LayerRecord(_Strict):
     columns: Positive
     size: NonNegative
     corrections: list[CorrectionRecord] = []
+    compression: CompressionRecord | None = None
 
 
 class Source(_Strict):
@@ -91,6 +110,70 @@ class CalibrationRecord(_Strict):
     seed: int
 
 
+class TrainingRecord(_Strict):
+    """How the weights were trained under their quantizers.
+
+    Attributes:
+        source: Name of the text's file.
+        fingerprint: SHA-256 of its token ids.
+        steps: Of the optimizer.
+        tokens: Read in them.
+        loss: What was made small: ``kl``, ``ce`` or ``mix``.
+        final_loss: At the end, nats per token: of the validation text where there was one, else of the last steps.
+        gamma: What shared a trained γ.
+        gradient: What stood for the derivative of the quantizer.
+    """
+
+    source: str
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    steps: Positive
+    tokens: Positive
+    loss: str
+    final_loss: float
+    gamma: str
+    gradient: str
+
+
+class AllocatedLayer(_Strict):
+    """What a budget chose for a layer.
+
+    Attributes:
+        name: Of the layer.
+        scheme: Chosen.
+        damage: Predicted change of the loss with this layer alone quantized so, in the unit of the sensitivity.
+        optimal_bits: What the closed form gives at the average of the chosen bits, a real number.
+    """
+
+    name: str
+    scheme: str
+    damage: float
+    optimal_bits: float
+
+
+class AllocationRecord(_Strict):
+    """How schemes were chosen within a budget.
+
+    Attributes:
+        sensitivity: What predicted the damage: ``output``, ``fisher``, ``noise`` or ``kl``.
+        algorithm: ``exact`` or ``greedy``.
+        candidates: Schemes among which was chosen.
+        budget: Limits by name: bits per weight, bytes, seconds, joules.
+        used: What the model takes of each limit that decided, and the limit, as text.
+        bits_per_weight: Stored bits per weight of the allocated layers.
+        predicted_loss_change: In nats per token; ``None`` where the sensitivity predicts no loss.
+        layers: The allocated layers.
+    """
+
+    sensitivity: str
+    algorithm: str
+    candidates: list[str]
+    budget: dict[str, float]
+    used: dict[str, str]
+    bits_per_weight: float
+    predicted_loss_change: float | None
+    layers: list[AllocatedLayer]
+
+
 class OperatorLibrary(_Strict):
     """The operators the graph needs; empty ``libraries`` with no operators means stock ONNX Runtime is enough."""
 
@@ -107,6 +190,8 @@ class Manifest(_Strict):
         scheme: Default scheme of the export.
         method: Quantization method and its options.
         calibration: What it was calibrated on, if the method was given anything.
+        allocation: How a budget chose the schemes of the layers, if there was one.
+        training: How it was trained under its quantizers, if it was.
         model: The ONNX file's name.
         files: Every other file of the bundle, by relative path.
         versions: Library versions at export.
@@ -118,6 +203,8 @@ class Manifest(_Strict):
     scheme: str
     method: str
     calibration: CalibrationRecord | None = None
+    allocation: AllocationRecord | None = None
+    training: TrainingRecord | None = None
     model: str = "model.onnx"
     source: Source
     operators: OperatorLibrary

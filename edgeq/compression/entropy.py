@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeq.formats import Format
+
 Histogram = NDArray[np.int64]
 Rate = Literal["entropy", "nibble"]
 RATES: tuple[Rate, ...] = ("entropy", "nibble")
@@ -52,3 +54,8 @@ def code_lengths(counts: Histogram) -> NDArray[np.float32]:
     """
     smoothed = counts + 0.5
     return np.asarray(np.log2(smoothed.sum()) - np.log2(smoothed), np.float32)
+
+
+def code_entropy(fmt: Format, packed: NDArray[np.uint8], rows: int, columns: int) -> float:
+    """Order-0 entropy of the codes of a packed matrix, in bits per weight."""
+    return entropy(histogram(fmt.unpack(packed, rows, columns).codes))

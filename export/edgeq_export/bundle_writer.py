@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeq.bundle.manifest import (
     MANIFEST_NAME,
+    AllocationRecord,
     CalibrationRecord,
     FileRecord,
     LayerRecord,
     Manifest,
     OperatorLibrary,
     Source,
+    TrainingRecord,
 )
 from edgeq.bundle.platforms import current_platform, library_location
 from edgeq.errors import EdgeqError
@@ -56,11 +58,13 @@ class BundleContents:
         scheme: Default scheme.
         method: Quantization method and its options.
         calibration: What it was calibrated on.
+        training: How it was trained under its quantizers.
         source: The original model.
         layers: One record per weight matrix.
         documents: Files with given content, by path inside the bundle.
         copies: Files copied from elsewhere (tokenizer, configuration), by path inside the bundle.
         libraries: The operator library of each platform; by default this platform's, if the graph needs one.
+        allocation: How a budget chose the schemes.
     """
 
     kind: Literal["decoder", "encoder", "graph"]
@@ -73,6 +77,8 @@ class BundleContents:
     copies: Mapping[str, Path] = field(default_factory=dict)
     libraries: Mapping[str, Path] | None = None
     calibration: CalibrationRecord | None = None
+    allocation: AllocationRecord | None = None
+    training: TrainingRecord | None = None
 
 
 def json_document(value: Mapping[str, Any]) -> bytes:
@@ -105,11 +111,21 @@ def write_bundle(
             _place(directory, name).write_bytes(content)
         for name, path in {**contents.copies, **libraries}.items():
             shutil.copyfile(path, _place(directory, name))
-        manifest = _describe(contents, libraries, directory)
-        (directory / CARD_NAME).write_text(render_card(manifest), encoding="utf-8")
-        files = manifest.files | {CARD_NAME: _record(directory / CARD_NAME)}
-        manifest = manifest.model_copy(update={"files": files})
-        (directory / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        manifest = finish_bundle(_describe(contents, libraries, directory), directory)
+    return manifest
+
+
+def finish_bundle(manifest: Manifest, directory: Path) -> Manifest:
+    """Writes model card and manifest beside the other files of a bundle; returns the manifest as written.
+
+    Args:
+        manifest: All but the record of the card.
+        directory: The bundle.
+    """
+    (directory / CARD_NAME).write_text(render_card(manifest), encoding="utf-8")
+    files = manifest.files | {CARD_NAME: record_file(directory / CARD_NAME)}
+    manifest = manifest.model_copy(update={"files": files})
+    (directory / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -149,21 +165,25 @@ def _describe(contents: BundleContents, libraries: Mapping[str, Path], directory
         scheme=contents.scheme,
         method=contents.method,
         calibration=contents.calibration,
+        allocation=contents.allocation,
+        training=contents.training,
         model=MODEL_NAME,
         source=contents.source,
         operators=OperatorLibrary(libraries={name.split("/")[1]: name for name in libraries}),
         layers=contents.layers,
-        files=_record_files(directory),
+        files=record_files(directory),
         versions=_versions(),
     )
 
 
-def _record_files(directory: Path) -> dict[str, FileRecord]:
+def record_files(directory: Path) -> dict[str, FileRecord]:
+    """Size and hash of every file below a directory, by relative path."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): _record(path) for path in paths}
+    return {path.relative_to(directory).as_posix(): record_file(path) for path in paths}
 
 
-def _record(path: Path) -> FileRecord:
+def record_file(path: Path) -> FileRecord:
+    """Size and hash of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileRecord(size=path.stat().st_size, sha256=digest)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts units of weights into the form chosen for them, and says so in the graph and in the layers' records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgeq.bundle.manifest import CompressionRecord, LayerRecord
+from edgeq.compression.entropy import code_entropy
+from edgeq.formats.compression import compress
+from edgeq.progress import Progress
+from edgeq_export.compression.units import ATTRIBUTE, Unit, Weight
+
+Mode = Literal["raw", "load", "use"]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a unit is stored.
+
+    Attributes:
+        mode: ``raw``, or when its bytes are decoded: ``load`` or ``use``.
+        codec: ``rans`` or ``nibble``; empty for ``raw``.
+    """
+
+    mode: Mode = "raw"
+    codec: str = ""
+
+
+Records = dict[str, CompressionRecord | None]
+
+
+def store(units: Sequence[Unit], storages: Mapping[str, Storage], progress: Progress | None = None) -> Records:
+    """Stores units as chosen, in place.
+
+    Args:
+        units: All units of a graph.
+        storages: By the unit's name; units without one are stored raw.
+        progress: Told the stage ``compress``.
+
+    Returns:
+        What to record of each weight, by the name of its initializer.
+
+    Raises:
+        EdgeqError: A codec does not take a format, or the bytes of a weight are damaged.
+    """
+    records: Records = {}
+    for step, unit in enumerate(units):
+        if progress:
+            progress("compress", step, len(units))
+        storage = storages.get(unit.name, Storage())
+        for weight in unit.weights:
+            records[weight.name] = _store(weight, storage)
+        for node in unit.nodes:
+            _mark(node, storage.mode)
+    if progress:
+        progress("compress", len(units), len(units))
+    return records
+
+
+def update_layers(layers: Iterable[LayerRecord], units: Sequence[Unit], records: Records) -> list[LayerRecord]:
+    """The layers' records with what is stored now."""
+    weights = {weight.name: weight for unit in units for weight in unit.weights}
+    owners = {_layer_of(weight.name): weight.name for weight in weights.values()}
+    tied = {
+        (weight.rows, weight.columns): weight.name
+        for unit in units
+        for weight in unit.weights
+        if any(node.op_type == "QuantGather" for node in unit.nodes)
+    }
+    updated = []
+    for layer in layers:
+        name = owners.get(layer.name)
+        if name is None and any("QuantGather" in operator for operator in layer.operators):
+            name = tied.get((layer.rows, layer.columns))
+        updated.append(layer if name is None else _updated(layer, weights[name], records[name]))
+    return updated
+
+
+def _updated(layer: LayerRecord, weight: Weight, record: CompressionRecord | None) -> LayerRecord:
+    tensor = weight.value.const_value
+    assert tensor is not None
+    size = tensor.nbytes + sum(correction.size for correction in layer.corrections)
+    return layer.model_copy(update={"size": size, "compression": record})
+
+
+def _layer_of(name: str) -> str:
+    return name.removesuffix(".weight.data")
+
+
+def _store(weight: Weight, storage: Storage) -> CompressionRecord | None:
+    if storage.mode == "raw" and not weight.mode:
+        return None
+    if storage.mode == "raw":
+        _replace(weight, weight.packed())
+        return None
+    packed = weight.packed()
+    data = weight.stored() if weight.codec() == storage.codec else None
+    if data is None:
+        data = compress(packed, weight.fmt, weight.rows, weight.columns, storage.codec)
+        _replace(weight, data)
+    return CompressionRecord(
+        codec="rans" if storage.codec == "rans" else "nibble",
+        mode="use" if storage.mode == "use" else "load",
+        raw_size=packed.size,
+        entropy=code_entropy(weight.fmt, packed, weight.rows, weight.columns),
+    )
+
+
+def _replace(weight: Weight, data: NDArray[np.uint8]) -> None:
+    value = weight.value
+    value.const_value = ir.tensor(data, name=weight.name)
+    value.shape = ir.Shape([data.size])
+
+
+def _mark(node: ir.Node, mode: Mode) -> None:
+    node.attributes.pop(ATTRIBUTE, None)
+    if mode != "raw":
+        node.attributes.add(ir.AttrString(ATTRIBUTE, mode))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgeq.calibration.blocks import BlockRunner
 from edgeq.calibration.statistics import LayerStatistics, StatisticsAccumulator
+from edgeq.errors import EdgeqError
 
 Observe = Callable[[str, Tensor], None]
 
@@ -43,7 +44,9 @@ def input_groups(runner: BlockRunner, block: nn.Module, name: str, layers: Itera
     return [group for _, group in seen]
 
 
-def collect(runner: BlockRunner, block: nn.Module, name: str, groups: Sequence[Sequence[str]]) -> list[LayerStatistics]:
+def collect(
+    runner: BlockRunner, block: nn.Module, name: str, groups: Sequence[Sequence[str]], rows: int = 0
+) -> list[LayerStatistics]:
     """Statistics of the inputs of each group over all windows; the block is run as far as they need.
 
     Args:
@@ -51,19 +54,37 @@ def collect(runner: BlockRunner, block: nn.Module, name: str, groups: Sequence[S
         block: The block, with weights.
         name: Its name in the model.
         groups: As `input_groups` gives them; consecutive ones.
+        rows: About how many rows of inputs to keep beside the sums, spread over all windows; 0: none.
+
+    Raises:
+        EdgeqError: An input is NaN or infinite; the layer is named.
     """
     firsts = [group[0] for group in groups]
     sums: dict[str, StatisticsAccumulator] = {}
+    # Odd, so that windows of a power of two give rows from all their places.
+    stride = runner.hidden[..., 0].numel() // rows | 1 if rows else 0
 
     def observe(layer: str, inputs: Tensor) -> None:
         if layer not in sums:
-            sums[layer] = StatisticsAccumulator(inputs.shape[-1])
+            sums[layer] = StatisticsAccumulator(inputs.shape[-1], stride)
         sums[layer].add(inputs)
         if layer == firsts[-1]:
             raise _EndOfObservation
 
     _watch(runner, block, name, firsts, observe, runner.slices())
-    return [sums.pop(first).result() for first in firsts]
+    return [_finite(sums.pop(first).result(), f"{name}.{first}") for first in firsts]
+
+
+def _finite(statistics: LayerStatistics, layer: str) -> LayerStatistics:
+    if not (torch.isfinite(statistics.absmax).all() and torch.isfinite(statistics.diagonal).all()):
+        raise EdgeqError(
+            "activations are not finite",
+            field=f"inputs of {layer}",
+            found="NaN, infinity, or squares beyond float32",
+            wanted="finite activations",
+            remedy="check the checkpoint; a layer before this one overflows or holds weights that are not finite",
+        )
+    return statistics
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ class LayerStatistics:
         mean_abs: Mean magnitude of each channel, float32 ``[K]``.
         fisher: Diagonal of the empirical Fisher information of the layer's own weights, float32 ``[N, K]``, where a
             method asked for it.
+        sample: Some rows of X, float32 ``[rows, K]``, where a method asked for them.
         memo: What methods derived from the statistics, kept for the other layers that read the same inputs.
     """
 
@@ -32,6 +33,7 @@ class LayerStatistics:
     absmax: Tensor
     mean_abs: Tensor
     fisher: Tensor | None = None
+    sample: Tensor | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -45,9 +47,11 @@ class StatisticsAccumulator:
 
     Args:
         columns: K, input features of the layer.
+        stride: Every how many tokens a row of X is kept as `LayerStatistics.sample`; 0: none.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, stride: int = 0) -> None:
+        self._stride, self._sample = stride, list[Tensor]()
         self._gram = torch.zeros(columns, columns, dtype=torch.float64)
         self._absmax = torch.zeros(columns)
         self._abs_sum = torch.zeros(columns, dtype=torch.float64)
@@ -57,6 +61,8 @@ class StatisticsAccumulator:
         """Adds float inputs ``[..., K]``."""
         for chunk in inputs.detach().reshape(-1, inputs.shape[-1]).float().split(CHUNK):  # type: ignore[no-untyped-call]
             self._add_gram(chunk)
+            if self._stride:
+                self._sample.append(chunk[-self._tokens % self._stride :: self._stride].clone())
             magnitudes = chunk.abs()
             torch.maximum(self._absmax, magnitudes.amax(0), out=self._absmax)
             self._abs_sum += magnitudes.sum(0, dtype=torch.float64)
@@ -73,4 +79,6 @@ class StatisticsAccumulator:
         """The statistics so far; the accumulator must not be used afterwards."""
         upper = self._gram.triu_()
         gram = upper.add_(upper.triu(1).T)
-        return LayerStatistics(gram, self._tokens, self._absmax, (self._abs_sum / max(self._tokens, 1)).float())
+        mean_abs = (self._abs_sum / max(self._tokens, 1)).float()
+        sample = torch.cat(self._sample) if self._sample else None
+        return LayerStatistics(gram, self._tokens, self._absmax, mean_abs, sample=sample)

@@ -7,21 +7,15 @@ XᵀX, instead of the block's outputs on a sample; the clip search of its sectio
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from edgeq.errors import EdgeqError
-from edgeq.methods import rtn
 from edgeq.methods.folding import Fold, FoldableBlock, scaled_statistics
-from edgeq.methods.grids import Clip, GridOptions
+from edgeq.methods.grids import Clip
 from edgeq.methods.options import MethodOptions
-
-logger = logging.getLogger(__name__)
-
-SMALLEST = 1e-4
+from edgeq.methods.scaling import SMALLEST, fold_each, normalized, observed_layers, rounded, stacked_weights
 
 
 @dataclass(frozen=True)
@@ -49,38 +43,31 @@ def fold(block: FoldableBlock, options: Options | None = None) -> None:
     Raises:
         EdgeqError: It is not known where scales can be folded in this architecture.
     """
-    options = options or Options()
-    for place in block.folds():
-        scale = best_scale(block, place, options)
-        if not torch.isfinite(scale).all():
-            raise EdgeqError("scales are not finite", field=place.source, wanted="finite inputs and weights")
-        block.apply(place, scale)
+    chosen = options or Options()
+    fold_each(block, lambda place: best_scale(block, place, chosen))
 
 
 def best_scale(block: FoldableBlock, place: Fold, options: Options) -> Tensor:
     """The scale ``[K]`` of least output error of the quantized layers at one place."""
-    layers = [layer for layer in place.layers if layer in block.statistics]
+    layers = observed_layers(block, place)
     inputs = block.shared(place, block.statistics[layers[0]].mean_abs).clamp(min=SMALLEST)
-    weights = block.shared(place, torch.cat([block.weight(layer) for layer in layers]).abs().mean(0))
+    weights = block.shared(place, stacked_weights(block, place).abs().mean(0))
     best, least = torch.ones_like(inputs), torch.inf
     for step in range(options.steps + 1):
         exponent = step / options.steps
         scale = inputs**exponent
         if options.duo_scaling and step:
             scale = scale / weights.clamp(min=SMALLEST) ** (1 - exponent)
-        scale = (scale / (scale.max() * scale.min()).sqrt()).clamp(min=SMALLEST)
+        scale = normalized(scale)
         error = sum(_error(block, layer, scale, options.clip) for layer in layers)
         if error < least:
             best, least = scale, error
-    logger.info("%s: largest scale %.3g", place.source, best.max())
     return best
 
 
 def _error(block: FoldableBlock, layer: str, scale: Tensor, clip: Clip) -> float:
     """‖X/s · (Q(W s) − W s)ᵀ‖² over the calibration tokens."""
-    fmt, statistics = block.formats[layer], scaled_statistics(block.statistics[layer], scale)
-    weight = block.weight(layer) * scale
-    options = rtn.Options(grid=GridOptions(clip))
-    decoded = torch.from_numpy(fmt.decode(rtn.quantize(weight, fmt, statistics, options)))  # type: ignore[arg-type]
+    statistics = scaled_statistics(block.statistics[layer], scale)
+    weight, decoded = rounded(block, layer, scale, clip)
     difference = decoded - weight
     return float(((difference @ statistics.gram.float()) * difference).sum(dtype=torch.float64))

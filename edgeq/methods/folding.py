@@ -7,17 +7,19 @@ products in between. Both leave the block's outputs as they were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from edgeq.calibration.calls import ModuleCall
 from edgeq.calibration.statistics import LayerStatistics
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format
 
+ActivationQuantizer = Callable[[Tensor], Tensor]
 Source = Literal["norm", "offset norm", "linear", "value"]
 
 
@@ -31,17 +33,24 @@ class Fold:
         kind: ``norm`` multiplies by its weight, ``offset norm`` by one more than it, ``linear`` has a row per channel,
             ``value`` has one per channel of a key-value head, shared by the query heads of its group.
         last_rows: Whether the channels are the last rows of a fused layer.
+        attention: Module whose outputs tell what errors of these layers cost: that of queries, keys and values.
+        through: Activation function between source and layers; a positive scale passes ``relu``.
     """
 
     source: str
     layers: tuple[str, ...]
     kind: Source = "norm"
     last_rows: bool = False
+    attention: str = ""
+    through: str = ""
+
+
+_QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 
 
 def _gated(norm: str, feed_forward: str, kind: Source = "norm") -> tuple[Fold, ...]:
     return (
-        Fold(norm, ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), kind),
+        Fold(norm, _QKV, kind, attention="self_attn"),
         Fold("self_attn.v_proj", ("self_attn.o_proj",), "value"),
         Fold(feed_forward, ("mlp.gate_proj", "mlp.up_proj"), kind),
         Fold("mlp.up_proj", ("mlp.down_proj",), "linear"),
@@ -52,7 +61,8 @@ _LLAMA = _gated("input_layernorm", "post_attention_layernorm")
 _GEMMA = _gated("input_layernorm", "pre_feedforward_layernorm", "offset norm")
 _BERT = (Fold("attention.self.value", ("attention.output.dense",), "value"),)
 
-# In encoders the residual reads the norm's output too, and a GELU stands between the feed-forward layers.
+# In these encoders the norms come after the additions: the residual reads their output too, unscaled, so nothing can be
+# folded into them; and a scale does not pass the GELU between the feed-forward layers. What is left is value to output.
 FOLDS: dict[str, tuple[Fold, ...]] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
@@ -62,20 +72,21 @@ FOLDS: dict[str, tuple[Fold, ...]] = {
     "gemma2": _GEMMA,
     "gemma3_text": _GEMMA,
     "phi3": (
-        Fold("input_layernorm", ("self_attn.qkv_proj",)),
+        Fold("input_layernorm", ("self_attn.qkv_proj",), attention="self_attn"),
         Fold("self_attn.qkv_proj", ("self_attn.o_proj",), "value", last_rows=True),
         Fold("post_attention_layernorm", ("mlp.gate_up_proj",)),
         Fold("mlp.gate_up_proj", ("mlp.down_proj",), "linear", last_rows=True),
     ),
     "gpt2": (
-        Fold("ln_1", ("attn.c_attn",)),
+        Fold("ln_1", ("attn.c_attn",), attention="attn"),
         Fold("attn.c_attn", ("attn.c_proj",), "value", last_rows=True),
         Fold("ln_2", ("mlp.c_fc",)),
     ),
     "opt": (
-        Fold("self_attn_layer_norm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
+        Fold("self_attn_layer_norm", _QKV, attention="self_attn"),
         Fold("self_attn.v_proj", ("self_attn.out_proj",), "value"),
         Fold("final_layer_norm", ("fc1",)),
+        Fold("fc1", ("fc2",), "linear", through="relu"),
     ),
     "bert": _BERT,
     "electra": _BERT,
@@ -95,15 +106,23 @@ class FoldableBlock:
         config: Configuration of the model.
         formats: Number format of each layer that is going to be quantized, by its name inside the block.
         statistics: Inputs of those layers; `apply` keeps them true.
+        activations: What rounds the inputs of a layer as its operator does; none where they stay float.
+        calls: Calls of the attention modules with the original inputs, by their names inside the block.
     """
 
     module: nn.Module
     config: Any
     formats: Mapping[str, Format]
     statistics: dict[str, LayerStatistics]
+    activations: Mapping[str, ActivationQuantizer] = field(default_factory=dict)
+    calls: Mapping[str, ModuleCall] = field(default_factory=dict)
 
     def folds(self) -> list[Fold]:
-        """The places of this architecture at which a layer to be quantized reads the inputs.
+        """The places at which a layer to be quantized reads the inputs; errors as in `places`."""
+        return [place for place in self.places() if any(layer in self.statistics for layer in place.layers)]
+
+    def places(self) -> list[Fold]:
+        """The places of this architecture.
 
         Raises:
             EdgeqError: The architecture is not in the table.
@@ -112,7 +131,8 @@ class FoldableBlock:
             raise EdgeqError(
                 "nowhere to fold scales", field="model_type", found=self.config.model_type, wanted=", ".join(FOLDS)
             )
-        places = [f for f in FOLDS[self.config.model_type] if any(layer in self.statistics for layer in f.layers)]
+        function = getattr(self.config, "activation_function", None)
+        places = [place for place in FOLDS[self.config.model_type] if place.through in ("", function)]
         if not getattr(self.config, "do_layer_norm_before", True):  # OPT-350m's norms feed the residual too
             return [place for place in places if place.kind != "norm"]
         return places
@@ -169,5 +189,6 @@ def scaled_statistics(statistics: LayerStatistics, scale: Tensor) -> LayerStatis
         gram=statistics.gram * inverse[:, None] * inverse,
         absmax=statistics.absmax / scale,
         mean_abs=statistics.mean_abs / scale,
+        sample=None if statistics.sample is None else statistics.sample / scale,
         memo={},
     )

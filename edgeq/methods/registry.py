@@ -33,6 +33,7 @@ class Method:
         name: As in ``--method``.
         stage: When it acts.
         calibrated: Whether it needs calibration.
+        samples: Whether it measures on rows of the inputs themselves, not only on their sums.
         whole_block: Whether the solver has a function ``prepare(block, runner, name, options)``, which changes the
             weights of a `FoldableBlock` before its layers are quantized; nothing else may then change them.
     """
@@ -40,6 +41,7 @@ class Method:
     name: str
     stage: Stage
     calibrated: bool = True
+    samples: bool = False
     whole_block: bool = False
 
     @property
@@ -50,18 +52,27 @@ class Method:
 
 _ALL = (
     Method("awq", "fold"),
+    Method("smoothquant", "fold"),
+    Method("aqas", "fold", samples=True),
+    Method("balance", "fold"),
     Method("rtn", "solver", calibrated=False),
     Method("gptq", "solver"),
     Method("lwc", "solver", whole_block=True),
     Method("bcq", "solver", calibrated=False),
+    Method("qat", "solver", calibrated=False),
     Method("codebook", "solver", calibrated=False),
+    Method("ecsq", "solver", calibrated=False),
+    Method("ecgptq", "solver"),
+    Method("entquant", "solver", calibrated=False),
     Method("outliers", "split", calibrated=False),
     Method("magr", "transform"),
     Method("cd", "refinement"),
     Method("refit", "refinement"),
+    Method("prune", "refinement"),
     Method("lorc", "correction"),
 )
 METHODS = {method.name: method for method in _ALL}
+_ALONE: dict[Stage, str] = {"fold": "fold scales", "solver": "choose codes"}  # stages with room for one method
 
 
 def parse_methods(text: str) -> tuple[Method, ...]:
@@ -81,9 +92,11 @@ def parse_methods(text: str) -> tuple[Method, ...]:
     if methods != ordered or len(set(names)) < len(names):
         wanted = "+".join(dict.fromkeys(method.name for method in ordered))
         raise EdgeqError("methods out of order", field="--method", found=text, wanted=wanted)
+    for stage, task in _ALONE.items():
+        rivals = [method.name for method in methods if method.stage == stage]
+        if len(rivals) > 1:
+            raise EdgeqError(f"two methods that {task}", field="--method", found=text, wanted=" or ".join(rivals))
     solvers = [method.name for method in methods if method.stage == "solver"]
-    if len(solvers) > 1:
-        raise EdgeqError("two methods that choose codes", field="--method", found=text, wanted=" or ".join(solvers))
     between = [m.name for m in methods if m.stage not in ("fold", "solver", "correction")]
     if between and any(method.whole_block for method in methods):
         raise EdgeqError(

@@ -3,6 +3,8 @@
 set(EDGEQ_NEON
   arm_kernels.cc
   build_lut_neon.cc
+  decode_nibble_neon.cc
+  decode_rans_neon.cc
   matmul_f32_a8_codebook_4x8_neon.cc
   matmul_f32_a8_uniform_4x8_neon.cc
   matmul_f32_f32_bcq_8x8_neon.cc

@@ -49,7 +49,8 @@ bool has_avx_vnni() {
 /// The built-in also asks the operating system whether it saves the wide registers.
 void append_x86(std::vector<Isa>& isas) {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c") ||
+      !__builtin_cpu_supports("bmi"))
     return;
   isas.push_back(Isa::avx2);
   if (has_avx_vnni())
@@ -61,7 +62,7 @@ void append_x86(std::vector<Isa>& isas) {
   if (!__builtin_cpu_supports("avx512vnni"))
     return;
   isas.push_back(Isa::avx512_vnni);
-  if (__builtin_cpu_supports("avx512vbmi"))
+  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2"))
     isas.push_back(Isa::avx512_vbmi);
 }
 

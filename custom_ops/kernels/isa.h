@@ -11,11 +11,11 @@ namespace edgeq::kernels {
 /// has no version of a kernel the fastest one that its CPUs can run; avx512 does not imply avx_vnni.
 enum class Isa {
   generic,     ///< portable C++: the reference
-  avx2,        ///< AVX2, FMA, F16C
+  avx2,        ///< AVX2, FMA, F16C, BMI
   avx_vnni,    ///< avx2 and AVX-VNNI: 256-bit vpdpbusd (Alder Lake, Zen 5)
   avx512,      ///< avx2 and AVX-512 F, BW, DQ, VL (Skylake-X)
   avx512_vnni, ///< avx512 and AVX-512 VNNI (Cascade Lake)
-  avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI (Ice Lake, Zen 4)
+  avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI, VBMI2 (Ice Lake, Zen 4)
   neon,        ///< 64-bit ARM: every one (Cortex-A53, A72)
   dotprod,     ///< neon and sdot (Cortex-A55, A76, Neoverse-N1)
   i8mm,        ///< dotprod and smmla (Cortex-A510, A710, Neoverse-N2)

@@ -138,6 +138,7 @@ def export_recipe(
     """
     import edgeq_export
 
+    recipe = _with_trained_schemes(recipe)
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
     _check_calibrated(recipe, plan)
@@ -163,6 +164,16 @@ def export_recipe(
     return edgeq_export.export_bundle(
         quantized, output, portable=recipe.portable, libraries=libraries, force=force, progress=progress
     )
+
+
+def _with_trained_schemes(recipe: Recipe) -> Recipe:
+    """The schemes under which a checkpoint was trained, where the recipe names none of its own."""
+    chosen = {"scheme", "vocabulary", "layers", "skip"} & recipe.model_fields_set
+    if recipe.method != "qat" or chosen:
+        return recipe
+    from edgeq.quantization.trained import read_quantizers
+
+    return recipe.model_copy(update=read_quantizers(resolve_model(recipe.model, recipe.revision)).settings)
 
 
 def _operator_libraries(recipe: Recipe) -> dict[str, Path] | None:
@@ -233,6 +244,7 @@ def _read_calibration(recipe: Recipe, checkpoint: Checkpoint, work: Path | None)
 def _plan_layers(recipe: Recipe) -> list[LayerRecord]:
     import edgeq_export
 
+    recipe = _with_trained_schemes(recipe)
     plan = recipe.plan()
     _check_calibrated(recipe, plan)
     if recipe.model.endswith(".onnx"):

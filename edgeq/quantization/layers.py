@@ -136,8 +136,17 @@ def scheme_of(plan: Plan, target: Target) -> Scheme:
     return plan.scheme_for(*target.names, vocabulary=target.vocabulary)
 
 
-def quantize_unobserved(model: nn.Module, target: Target, plan: Plan, load: Load) -> None:
+def quantize_unobserved(
+    model: nn.Module, target: Target, plan: Plan, load: Load, pipeline: Pipeline | None = None
+) -> None:
     """Quantizes a layer whose inputs are not known, unless the plan keeps it in float32.
+
+    Args:
+        model: The model.
+        target: The layer.
+        plan: Schemes and methods.
+        load: Reads a tensor of the checkpoint.
+        pipeline: Methods in place of the plan's.
 
     Raises:
         EdgeqError: As `pack_layer`, or a tensor is missing.
@@ -146,7 +155,8 @@ def quantize_unobserved(model: nn.Module, target: Target, plan: Plan, load: Load
     if scheme.weights is None:
         return
     weight = as_matrix(load(f"{target.name}.weight"), target)
-    layer = pack_layer(target, weight, scheme.weights, plan.pipeline_for(vocabulary=target.vocabulary))
+    pipeline = pipeline or plan.pipeline_for(vocabulary=target.vocabulary)
+    layer = pack_layer(target, weight, scheme.weights, pipeline)
     linear = target.tied or target.name
     has_bias = getattr(model.get_submodule(linear), "bias", None) is not None
     replace_layer(model, target, scheme, layer, load(f"{linear}.bias").float() if has_bias else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from edgeq.bundle.manifest import CalibrationRecord, LayerRecord
+from edgeq.bundle.manifest import AllocationRecord, CalibrationRecord, LayerRecord, TrainingRecord
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
@@ -18,6 +18,7 @@ from edgeq.quantization.layers import corrections_of, layer_record, quantize_uno
 from edgeq.quantization.loading import Load, checkpoint_loader, materialize
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.skeleton import build_skeleton, find_targets
+from edgeq.quantization.trained import TrainedQuantizers, read_training_record, trained_quantizers
 from edgeq.schemes import Scheme
 
 
@@ -33,6 +34,8 @@ class QuantizedModel:
         scheme: Default scheme.
         method: Methods and their options.
         calibration: What it was calibrated on.
+        training: How it was trained under its quantizers.
+        allocation: How a budget chose the schemes.
     """
 
     model: nn.Module
@@ -42,6 +45,8 @@ class QuantizedModel:
     scheme: Scheme
     method: str
     calibration: CalibrationRecord | None = None
+    training: TrainingRecord | None = None
+    allocation: AllocationRecord | None = None
 
 
 def quantize_checkpoint(
@@ -62,17 +67,17 @@ def quantize_checkpoint(
     check_calibrated(plan, calibration is not None)
     model = build_skeleton(checkpoint)
     load = checkpoint_loader(model, checkpoint)
+    trained = trained_quantizers(checkpoint.directory, plan, calibrated=calibration is not None)
     if calibration is None:
-        records = _quantize(model, plan, load, progress)
+        records = _quantize(model, plan, load, progress, trained)
     else:
         records = plan_records(model, plan)
         quantize_blocks(model, checkpoint, plan, load, calibration, progress)
     materialize(model, load)
     described = None if calibration is None else calibration.record()
-    method = plan.describe_method()
-    return QuantizedModel(
-        model, model.config, checkpoint, _with_corrections(model, records), plan.default, method, described
-    )
+    training = None if trained is None else read_training_record(checkpoint.directory)
+    records, method = _with_corrections(model, records), plan.describe_method()
+    return QuantizedModel(model, model.config, checkpoint, records, plan.default, method, described, training)
 
 
 def quantize_module(model: nn.Module, plan: Plan) -> list[LayerRecord]:
@@ -116,13 +121,16 @@ def check_calibrated(plan: Plan, calibrated: bool) -> None:
         )
 
 
-def _quantize(model: nn.Module, plan: Plan, load: Load, progress: Progress | None) -> list[LayerRecord]:
+def _quantize(
+    model: nn.Module, plan: Plan, load: Load, progress: Progress | None, trained: TrainedQuantizers | None = None
+) -> list[LayerRecord]:
     records = plan_records(model, plan)
     targets = find_targets(model)
+    pipelines = {} if trained is None else trained.pipelines(targets, plan)
     for step, target in enumerate(targets):
         if progress:
             progress("quantize", step, len(targets))
-        quantize_unobserved(model, target, plan, load)
+        quantize_unobserved(model, target, plan, load, pipelines.get(target.name))
     if progress:
         progress("quantize", len(targets), len(targets))
     return records

@@ -94,6 +94,8 @@ def export_bundle(
         scheme=str(quantized.scheme),
         method=quantized.method,
         calibration=quantized.calibration,
+        allocation=quantized.allocation,
+        training=quantized.training,
         source=_describe_source(quantized),
         layers=layers,
         documents=_generation_document(quantized, graph) if decoder else {},

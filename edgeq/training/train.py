@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint and a text to a trained checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgeq.checkpoint import Checkpoint, resolve_model
+from edgeq.errors import EdgeqError
+from edgeq.progress import Progress
+from edgeq.quantization.skeleton import build_skeleton
+from edgeq.training.data import TokenStream, Windows, read_stream, validation_windows, window_length
+from edgeq.training.distributed import Processes
+from edgeq.training.interrupts import delayed_interrupts
+from edgeq.training.loop import Report, Task, Trainer
+from edgeq.training.result import check_output, write_checkpoint
+from edgeq.training.settings import Settings
+from edgeq.training.start import load_model, start_student, trained_layers, training_plan
+from edgeq.training.state import History
+from edgeq.training.store import Store, training_fingerprint
+from edgeq.training.student import Student
+
+DEFAULT_SAVE_EVERY = 100
+LAST_STEPS = 20  # whose mean loss is the final one where nothing is validated
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        complete: Whether the checkpoint was written; else the training was interrupted, and its state is kept.
+        steps: Done.
+        final_loss: Nats per token: the best on the validation text, or the mean of the last steps.
+        work: Where the state is.
+    """
+
+    complete: bool
+    steps: int
+    final_loss: float
+    work: Path
+
+
+def train(
+    model: str | Path,
+    text: str | Path,
+    output: str | Path,
+    settings: Settings | None = None,
+    *,
+    validation: str | Path | None = None,
+    work: str | Path | None = None,
+    save_every: int = DEFAULT_SAVE_EVERY,
+    force: bool = False,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> Outcome:
+    """Trains a checkpoint under its quantizers and writes the trained checkpoint.
+
+    A training that was interrupted goes on where it stopped when it is called in the same way again, and then gives
+    the same weights, bit for bit, with the same number of threads on the same machine.
+
+    Args:
+        model: Checkpoint directory or hub id.
+        text: What it learns from: text, JSON lines or token ids.
+        output: Directory to create.
+        settings: How.
+        validation: Text on which the best weights are chosen, which are then kept.
+        work: Where the state is kept meanwhile; by default ``.NAME.work`` beside ``output``.
+        save_every: Steps between two savings of the state.
+        force: Replace ``output`` if it is not empty.
+        progress: Told the stage ``quantize``, before training.
+        report: Told every step.
+
+    Raises:
+        EdgeqError: Anything a user can mend.
+    """
+    settings, target = settings or Settings(), Path(output)
+    check_output(target, force)
+    directory = Path(work) if work else target.absolute().with_name(f".{target.name}.work")
+    checkpoint = Checkpoint(resolve_model(str(model)))
+    trained_layers(build_skeleton(checkpoint), training_plan(settings))  # refused before anything takes time
+    _check_bfloat16(settings)
+    length = window_length(checkpoint, settings.length)
+    stream = read_stream(checkpoint, Path(text), length)
+    held_out = None if validation is None else read_stream(checkpoint, Path(validation), length)
+    processes = Processes()
+    with processes.joined(), delayed_interrupts() as interrupt:
+        store = Store.none()
+        if processes.first:
+            store = Store.open(directory, training_fingerprint(checkpoint, settings, stream, held_out, processes.count))
+        task = _task(checkpoint, settings, Windows(stream, length, settings.seed), held_out, processes, progress)
+        trainer = Trainer(task, settings, processes, store, save_every, report)
+        complete = trainer.run(interrupt)
+        if complete and processes.first:
+            record = training_record(settings, stream, trainer.history, length * _windows_per_step(settings, processes))
+            write_checkpoint(target, task.student, checkpoint, _document(settings, checkpoint, record, trainer.history))
+            store.remove()
+        return Outcome(complete, trainer.history.steps, final_loss(trainer.history), directory)
+
+
+def _task(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    windows: Windows,
+    held_out: TokenStream | None,
+    processes: Processes,
+    progress: Progress | None,
+) -> Task:
+    student = start_student(checkpoint, settings, windows, progress if processes.first else None)
+    student = _on_device(student, processes)
+    teacher = None if settings.loss == "ce" else load_model(checkpoint).to(processes.device)
+    ids = None if held_out is None else validation_windows(held_out, windows.length)
+    return Task(student, teacher, windows, ids)
+
+
+def _on_device(student: Student, processes: Processes) -> Student:
+    """The student where it is trained, with the first process's numbers: other machines may have rounded otherwise."""
+    student.model.to(processes.device)
+    for quantizer in student.quantizers.values():
+        quantizer.to(processes.device)
+    moved = Student(student.model, student.targets, student.quantizers)
+    processes.copy_from_first([*moved.parameters.values(), *moved.buffers()])
+    return moved
+
+
+def final_loss(history: History) -> float:
+    """The best loss on the validation text, or the mean of the last steps; NaN before the first."""
+    if history.best is not None:
+        return history.best[1]
+    last = history.losses[-LAST_STEPS:]
+    return sum(last) / len(last) if last else float("nan")
+
+
+def training_record(settings: Settings, text: TokenStream, history: History, tokens_per_step: int) -> dict[str, Any]:
+    """For the manifest (`edgeq.bundle.manifest.TrainingRecord`)."""
+    return {
+        "source": text.source,
+        "fingerprint": text.fingerprint,
+        "steps": history.steps,
+        "tokens": history.steps * tokens_per_step,
+        "loss": settings.loss,
+        "final_loss": final_loss(history),
+        "gamma": settings.gamma,
+        "gradient": settings.gradient,
+    }
+
+
+def _document(settings: Settings, source: Checkpoint, record: dict[str, Any], history: History) -> dict[str, Any]:
+    return {
+        "record": record,
+        "settings": settings.model_dump(),
+        "source": {"name": source.directory.name, "fingerprint": source.content_fingerprint},
+        "losses": history.losses,
+        "evaluations": history.evaluations,
+    }
+
+
+def _windows_per_step(settings: Settings, processes: Processes) -> int:
+    return settings.batch * settings.accumulate * processes.count
+
+
+def _check_bfloat16(settings: Settings) -> None:
+    supported = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if settings.bfloat16 and not supported:
+        raise EdgeqError("this processor computes no bfloat16", field="--bf16", remedy="leave it out")

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeq_devices.events import Idle, Power, Repetition
+from edgeq_devices.events import Idle, Loaded, Power, Repetition
 from edgeq_devices.job import Test
 from edgeq_devices.power.source import Description
 from edgeq_devices.power.window import Window
@@ -25,6 +25,8 @@ class Energy:
         samples_per_second: Achieved.
         idle_watts: Of the idle machine, before and after.
         watts: While the test ran.
+        load_watts: While the model was loaded; ``None`` where loading was not metered.
+        load_joules: Of loading, gross.
         prompt_watts: While prompts were processed; ``None`` if the test has none.
         token_watts: While tokens were generated.
         prompt_joules: Gross, per prompt token; ``None`` if the test has none.
@@ -40,6 +42,8 @@ class Energy:
     samples_per_second: float
     idle_watts: tuple[float, ...]
     watts: float
+    load_watts: float | None
+    load_joules: float | None
     prompt_watts: float | None
     token_watts: float | None
     prompt_joules: float | None
@@ -49,7 +53,7 @@ class Energy:
 
 
 def phase_energy(
-    test: Test, repetitions: Sequence[Repetition], power: Power | None, idle: Sequence[Idle]
+    test: Test, loaded: Loaded, repetitions: Sequence[Repetition], power: Power | None, idle: Sequence[Idle]
 ) -> Energy | None:
     """The energy of a measurement; ``None`` where no sound reading of a rail that counts exists."""
     if power is None or power.source is None:
@@ -66,6 +70,7 @@ def phase_energy(
     if seconds <= 0:
         return None
     base = statistics.fmean(idle_watts)
+    loading = [loaded.energy] if loaded.energy and not loaded.energy.fault else []
     return Energy(
         source=source.name,
         rails=tuple(rail.name for rail in source.rails if rail.counted),
@@ -74,6 +79,8 @@ def phase_energy(
         samples_per_second=sum(window.samples for window in busy) / seconds,
         idle_watts=idle_watts,
         watts=joules / seconds,
+        load_watts=_mean_watts(loading, source),
+        load_joules=_per_unit(loading, 1, source),
         prompt_watts=_mean_watts(prompts, source),
         token_watts=_mean_watts(tokens, source),
         prompt_joules=_per_unit(prompts, test.prompt, source),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Power, Repetition, State
+from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Loads, Power, Repetition, Rest, State
 from edgeq_devices.job import Job
 from edgeq_devices.measure import Timing
 from edgeq_devices.power.window import Window
@@ -51,6 +51,7 @@ def _problems(job: Job, events: Sequence[AnyEvent]) -> Iterator[str]:
     for repetition in repetitions:
         yield from _timing_problems(job, repetition.timing)
     yield from _power_problems(events)
+    yield from _pattern_problems(job, events)
 
 
 def _timing_problems(job: Job, timing: Timing) -> Iterator[str]:
@@ -66,12 +67,25 @@ def _power_problems(events: Sequence[AnyEvent]) -> Iterator[str]:
     rails = {rail.name for source in sources if source for rail in source.rails}
     windows = [idle.window for idle in _of(Idle, events)]
     windows += [window for run in _of(Repetition, events) if run.energy for window in _phases(run)]
+    windows += [loaded.energy for loaded in _of(Loaded, events) if loaded.energy]
     if len(sources) > 1 or (windows and not rails):
         yield f"energy from {len(sources)} sources"
     if any(set(window.joules) != rails and not window.fault for window in windows):
         yield "energy of other rails than the source has"
     if any(window.seconds < 0 or window.samples < 0 for window in windows):
         yield "energy in less than no time"
+
+
+def _pattern_problems(job: Job, events: Sequence[AnyEvent]) -> Iterator[str]:
+    loads, rests = _of(Loads, events), _of(Rest, events)
+    if (len(loads), len(rests)) != ((1, 2) if job.pattern else (0, 0)):
+        yield f"{len(loads)} load patterns and {len(rests)} rests"
+    for pattern in loads:
+        times = [time for span in pattern.spans for time in span]
+        if len(times) != len(job.pattern) - 1 or any(later <= earlier for earlier, later in itertools.pairwise(times)):
+            yield "another load pattern than asked for"
+    if any(rest.end_ns <= rest.start_ns for rest in rests):
+        yield "a rest of no time"
 
 
 def _phases(run: Repetition) -> tuple[Window, Window]:

@@ -37,6 +37,9 @@ class Loaded(_Event):
         after: After loading, before the first run.
         instruction_set: Of edgeq's kernels; ``None`` if none run.
         hashes: SHA-256 of the programs that ran it (:func:`edgeq_devices.agent.hashes.program_hashes`).
+        start_ns: When loading began, in nanoseconds of the machine's monotonic clock; ``None`` from older agents.
+        end_ns: When it ended.
+        energy: That it took; ``None`` without a sensor.
     """
 
     event: Literal["loaded"] = "loaded"
@@ -45,6 +48,9 @@ class Loaded(_Event):
     after: Memory
     instruction_set: str | None = None
     hashes: dict[str, Sha256] = {}
+    start_ns: Count | None = None
+    end_ns: Count | None = None
+    energy: Window | None = None
 
 
 class PhaseEnergy(_Event):
@@ -126,6 +132,21 @@ class Idle(_Event):
     window: Window
 
 
+class Loads(_Event):
+    """The load pattern for a meter in the supply: start and end of each load on the monotonic clock."""
+
+    event: Literal["loads"] = "loads"
+    spans: tuple[tuple[Count, Count], ...]
+
+
+class Rest(_Event):
+    """When the machine was left idle, before or after, for a meter in the supply."""
+
+    event: Literal["rest"] = "rest"
+    start_ns: Count
+    end_ns: Count
+
+
 class Series(_Event):
     """The machine over time, sampled while the repetitions ran; lists of equal length."""
 
@@ -152,7 +173,7 @@ class State(_Event):
     series: Series | None = None
 
 
-AnyEvent: TypeAlias = Loaded | Repetition | Operators | Trace | Done | Power | Idle | State
+AnyEvent: TypeAlias = Loaded | Repetition | Operators | Trace | Done | Power | Idle | Loads | Rest | State
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])
 
 

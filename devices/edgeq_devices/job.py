@@ -141,6 +141,8 @@ class Job:
         python: Interpreter that runs the model; ``None`` for the one that the agent runs in.
         lock: File that all measurements on the board lock; empty for one in edgeq's directory there.
         rails: Which rails of the board's shunts add up to what it draws; ``None`` where its description does not tell.
+        pattern: Seconds of rest and load in turn to make before, for a meter in the supply that the host reads instead
+            of the board's sensors; begins and ends with rest, empty for none.
     """
 
     model: Model
@@ -158,6 +160,7 @@ class Job:
     python: str | None = None
     lock: str = ""
     rails: Rails | None = None
+    pattern: tuple[float, ...] = ()
 
     @property
     def bundle(self) -> str:
@@ -186,6 +189,7 @@ class Job:
                 "model": Model(**{**model, "decoder": decoder}),
                 "test": Test(**fields["test"]),
                 "processors": tuple(fields["processors"]),
+                "pattern": tuple(fields["pattern"]),
                 "rails": Rails(**{**rails, "names": tuple(rails["names"])}) if rails else None,
             }
         )

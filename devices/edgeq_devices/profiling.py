@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeq.errors import EdgeqError
 from edgeq.runtime.threads import check_threads, default_threads
+from edgeq_devices.external.address import MeterAddress
+from edgeq_devices.external.meter import Read, add_energy, open_meter
 from edgeq_devices.facts import model_facts
 from edgeq_devices.job import Job, Model, Test, plan
 from edgeq_devices.remote import BusyBoardError
@@ -21,6 +25,7 @@ from edgeq_devices.session import Session, holder, open_session
 
 IDLE_SECONDS = 2.0
 BUSY_SECONDS = 0.5
+LOADS, STRETCH, PAUSE = 6, (0.3, 1.2), 1.0  # of the load pattern; seconds
 Progress = Callable[[str, int, int], None]
 
 
@@ -38,7 +43,7 @@ class Request:
         device: As ``--device`` names it.
         repetitions: Timed repetitions of each test.
         warmup: Run once untimed before.
-        power: Measure energy where there is a sensor.
+        power: Measure energy: by the board's sensors, by a meter in its supply, or not.
         sustain_seconds: Repeat each test for at least this long.
         operators: Also record the time of each operator, which makes the runs slower.
         trace: Also fetch ONNX Runtime's whole trace.
@@ -57,7 +62,7 @@ class Request:
     device: str = "local"
     repetitions: int = 5
     warmup: bool = True
-    power: bool = True
+    power: bool | MeterAddress = True
     sustain_seconds: float = 0.0
     operators: bool = False
     trace: bool = False
@@ -95,14 +100,41 @@ def profile(request: Request, progress: Progress, measured: Callable[[Report], N
     tests = request.tests(facts)
     for count in request.threads:
         check_threads(count)
-    with open_session(request.device, request.python) as session:
+    with ExitStack() as stack:
+        read = _open_meter(request, stack)
+        session = stack.enter_context(open_session(request.device, request.python))
         model = session.prepare(bundle, request.library, progress)
         report = Report(facts, request.device, session.kind, ())
         for job in _jobs(request, session, model, tests):
             row = _measure_again_if_flagged(session, job, request, progress)
             report = report.with_measurement(row)
             measured(report)
+        if read is not None:
+            report = _with_meter(report, request, read, progress)
+            measured(report)
     return report
+
+
+def _open_meter(request: Request, stack: ExitStack) -> Read | None:
+    return stack.enter_context(open_meter(request.power)) if isinstance(request.power, MeterAddress) else None
+
+
+def _with_meter(report: Report, request: Request, read: Read, progress: Progress) -> Report:
+    """The rows with the energy that a meter in the supply recorded; its file may be written after the measurement."""
+    assert isinstance(request.power, MeterAddress)
+    stage, rows = f"reading {request.power.path}", []
+    for number, row in enumerate(report.measurements):
+        progress(stage, number, len(report.measurements))
+        rows.append(add_energy(row, read, request.power))
+    progress(stage, len(rows), len(rows))
+    return replace(report, measurements=tuple(rows))
+
+
+def random_pattern(now_ns: int) -> tuple[float, ...]:
+    """Rests and loads in turn, each of another length: no stretch of it, and no other pattern, looks the same."""
+    generator = random.Random(now_ns)  # noqa: S311 - lengths, not secrets
+    inner = [generator.uniform(*STRETCH) for _ in range(2 * LOADS - 1)]
+    return (PAUSE, *inner, PAUSE)
 
 
 def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -> Iterator[Job]:
@@ -127,6 +159,7 @@ def _jobs(request: Request, session: Session, model: Model, tests: list[Test]) -
                     python=request.python,
                     lock=session.board.transport.lock,
                     rails=session.rails,
+                    pattern=random_pattern(time.time_ns()) if isinstance(request.power, MeterAddress) else (),
                 )
 
 

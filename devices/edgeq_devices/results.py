@@ -12,7 +12,20 @@ from edgeq.errors import EdgeqError
 from edgeq_devices.conditions import Conditions
 from edgeq_devices.energy import Energy, phase_energy
 from edgeq_devices.event_checks import frame_of
-from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Node, Operators, Power, Repetition, State, Trace
+from edgeq_devices.events import (
+    AnyEvent,
+    Done,
+    Idle,
+    Loaded,
+    Loads,
+    Node,
+    Operators,
+    Power,
+    Repetition,
+    Rest,
+    State,
+    Trace,
+)
 from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
@@ -67,6 +80,8 @@ class Measurement:
         trace: ONNX Runtime's trace as JSON; ``None`` unless asked for.
         notes: Reasons to distrust every row of the machine.
         attempts: How often it was measured; after the first, because of flags.
+        loads: The load pattern for a meter in the supply; ``None`` without one.
+        rests: When the machine was idle for it, before and after.
     """
 
     job: Job
@@ -81,6 +96,8 @@ class Measurement:
     trace: bytes | None = None
     notes: tuple[str, ...] = ()
     attempts: int = 1
+    loads: Loads | None = None
+    rests: tuple[Rest, ...] = ()
 
     @classmethod
     def of(
@@ -108,6 +125,8 @@ class Measurement:
             nodes,
             trace,
             notes,
+            loads=next(iter(_all(Loads, events)), None),
+            rests=_all(Rest, events),
         )
 
     def with_rails(self, rails: Rails) -> Measurement:
@@ -153,7 +172,7 @@ class Measurement:
     @property
     def energy(self) -> Energy | None:
         """Joules per token of each phase; ``None`` without a sensor or with one that failed."""
-        return phase_energy(self.job.test, self.repetitions, self.power, self.idle)
+        return phase_energy(self.job.test, self.loaded, self.repetitions, self.power, self.idle)
 
     @property
     def passing_flags(self) -> list[str]:

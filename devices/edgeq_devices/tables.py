@@ -158,6 +158,7 @@ def processor_ranges(processors: Sequence[int]) -> str:
 def _notes(report: Report) -> str:
     notes = [f"! {measured.job.name}: {flag}\n" for measured in report.measurements for flag in measured.flags]
     notes += [f"energy: {reason}\n" for reason in dict.fromkeys(_why_no_energy(report))]
+    notes += [f"power of {row.job.name}: {phases}\n" for row in report.measurements if (phases := _phases(row))]
     return "\n" + "".join(notes) if notes else ""
 
 
@@ -177,6 +178,23 @@ def _why_no_energy(report: Report) -> Iterator[str]:
                     f"{' and '.join(f'{watts:.2f}' for watts in idle)} W; leaves out {source.leaves_out}; "
                     f"uncertainty: {source.uncertainty}"
                 )
+
+
+def _phases(measured: Measurement) -> str:
+    """Watts of each phase, in order."""
+    energy = measured.energy
+    if energy is None:
+        return ""
+    first, *last = (f"idle {watts:.2f} W" for watts in energy.idle_watts)
+    load = energy.load_watts is not None and energy.load_joules is not None
+    phases = [
+        first,
+        f"load {energy.load_watts:.2f} W ({energy.load_joules:.3g} J)" if load else None,
+        f"prompt {energy.prompt_watts:.2f} W" if energy.prompt_watts is not None else None,
+        f"generation {energy.token_watts:.2f} W" if energy.token_watts is not None else None,
+        *last,
+    ]
+    return ", ".join(filter(None, phases))
 
 
 def conditions_line(report: Report) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that measures one job: reads a job as JSON from stdin, writes events as JSON lines to stdout.
 
-Events, in order: ``loaded`` (load_ns, before, after: memory; instruction_set, hashes), ``repetition`` (timing)
-for each repetition, ``operators`` and ``trace`` if asked for
+Events, in order: ``loaded`` (load_ns, start_ns, end_ns; before, after: memory; instruction_set, hashes),
+``repetition`` (timing) for each repetition, ``operators`` and ``trace`` if asked for
 (:mod:`edgeq_devices.agent.operators`), ``done`` (peak: memory; other_processors); or ``error`` (message) at any point.
 """
 
@@ -45,10 +45,16 @@ Emit = Callable[[dict[str, Any]], None]
 def run(job: Job, load: Load, emit: Emit) -> None:
     """Measures a job, reporting each event as soon as it happens."""
     before = read_memory()
-    start = time.perf_counter_ns()
+    start = time.monotonic_ns()
     model = load(job)
-    load_ns = time.perf_counter_ns() - start
-    loaded = {"load_ns": load_ns, "before": asdict(before), "after": asdict(read_memory())}
+    end = time.monotonic_ns()
+    loaded = {
+        "load_ns": end - start,
+        "start_ns": start,
+        "end_ns": end,
+        "before": asdict(before),
+        "after": asdict(read_memory()),
+    }
     hashes = program_hashes(job.model.library)
     emit({"event": "loaded", **loaded, "instruction_set": model.instruction_set, "hashes": hashes})
     earlier, start = read_cpu_time(), time.perf_counter_ns()

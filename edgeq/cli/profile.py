@@ -36,7 +36,10 @@ def command(
         Path | None, Option("--library", help="Operator library for the board's platform.", show_default=False)
     ] = None,
     python: Annotated[str | None, Option("--python", help="Interpreter on the board.", show_default=False)] = None,
-    power: Annotated[bool, Option("--power/--no-power", help="Measure energy where there is a sensor.")] = True,
+    power: Annotated[
+        str, Option("--power", help="auto: the board's sensors; none; external:FILE.csv or external:/dev/ttyUSB0.")
+    ] = "auto",
+    no_power: Annotated[bool, Option("--no-power", help="The same as --power none.")] = False,
     sustain: Annotated[
         str | None, Option("--sustain", help="Repeat each test for this long: 90s, 10m.", show_default=False)
     ] = None,
@@ -61,6 +64,7 @@ def command(
     ] = None,
 ) -> None:
     """Measure a bundle's speed, latency, memory and energy, here or on a board."""
+    from edgeq_devices.external.address import parse_power
     from edgeq_devices.profiling import Request, profile
     from edgeq_devices.tables import FORMATS
 
@@ -79,7 +83,7 @@ def command(
         device,
         repetitions,
         not no_warmup,
-        power,
+        parse_power("none" if no_power else power),
         parse_duration(sustain, "--sustain") if sustain else 0.0,
         operators or trace is not None,
         trace is not None,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class ProfileSection(_Strict):
-    """How every bundle is measured; as the options of ``edgeq profile``."""
+    """How every bundle is measured; as the options of ``edgeq profile``, ``power`` for each device that has a meter."""
 
     devices: Names = ["local"]
     threads: list[Annotated[int, Field(ge=1)]] = []
@@ -41,6 +41,13 @@ class ProfileSection(_Strict):
     depth: Counts = [0]
     repetitions: Annotated[int, Field(ge=1)] = 5
     cool_down: float | None = None
+    power: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _check_power(self) -> ProfileSection:
+        if unknown := self.power.keys() - set(self.devices):
+            raise ValueError(f"power of {min(unknown)}, which is none of the devices")
+        return self
 
 
 class EvaluationSection(_Strict):
@@ -222,6 +229,7 @@ class Sweep:
         progress(f"evaluate {path.name}", 1, 1)
 
     def _profile(self, path: Path, device: str, progress: Progress) -> None:
+        from edgeq_devices.external.address import parse_power
         from edgeq_devices.profiling import Request, profile
 
         how = self.recipe.profile
@@ -237,6 +245,7 @@ class Sweep:
                 how.repetitions,
                 cool_down=how.cool_down,
                 wait_seconds=WAIT_SECONDS,
+                power=parse_power(how.power.get(device, "auto")),
             ),
             lambda stage, done, total: progress(f"{path.name} on {device}: {stage}", done, total),
         )

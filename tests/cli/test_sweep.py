@@ -72,6 +72,7 @@ def test_a_dry_run_lists_the_steps(edgeq, exports, recipe, tmp_path):
         ("models = []\nschemes = ['w4']", "models"),
         ("models = ['a']\nschemes = ['w4']\nthread = 1", "thread"),
         ("models = ['a']\nschemes = ['w4']\n[profile]\nthreads = [0]", "profile.threads.0"),
+        ("models = ['a']\nschemes = ['w4']\n[profile.power]\n'ssh://b' = 'auto'", "power of ssh://b, which is none"),
     ],
 )
 def test_wrong_recipes_are_refused(edgeq, tmp_path, text, message):

@@ -177,12 +177,13 @@ def window(seconds, joules, samples=50, fault=None):
 
 
 def with_energy(fault=None, source=SENSOR, reason=None):
-    """Idle 2 W; a prompt of 8 tokens in 2 s with 12 J, 4 tokens in 4 s with 16 J."""
+    """Idle 2 W; loading in 0.5 s with 1.5 J, a prompt of 8 tokens in 2 s with 12 J, 4 tokens in 4 s with 16 J."""
     energy = PhaseEnergy(prompt=window(2.0, 12.0), generate=window(4.0, 16.0, fault=fault))
     test = Test(prompt=8, generate=4)
-    return measured(
-        test,
-        (1, 1),
+    row = measured(test, (1, 1))
+    return replace(
+        row,
+        loaded=row.loaded.model_copy(update={"energy": window(0.5, 1.5) if source else None}),
         repetitions=(run(test, 6_000_000_000, energy if source else None),) * 2,
         power=Power(source=source, reason=reason),
         idle=(Idle(window=window(2.0, 4.0)), Idle(window=window(2.0, 4.0))) if source else (),
@@ -194,6 +195,7 @@ def test_energy_is_split_by_phase_and_freed_of_idle():
     assert (energy.prompt_joules, energy.token_joules) == (1.5, 4.0)
     assert (energy.prompt_net_joules, energy.token_net_joules) == (1.0, 2.0)
     assert energy.watts == pytest.approx(28 / 6)
+    assert (energy.load_watts, energy.load_joules) == (3.0, 1.5)
     assert energy.rails == ("VDD_IN",)
 
 

@@ -80,6 +80,13 @@ def work(root: Path) -> None:
     run(root)
 
 
+def spin(root: Path) -> None:
+    """Keeps a processor busy for the load pattern: what the supervisor starts for a meter in the supply."""
+    from edgeq_devices.agent.pattern import spin as run
+
+    run()
+
+
 MAX_HEADER = 4096
 VERBS: dict[str, Callable[..., Answer | None]] = {
     "hello": hello,
@@ -90,6 +97,7 @@ VERBS: dict[str, Callable[..., Answer | None]] = {
     "remove": remove,
     "measure": measure,
     "work": work,
+    "spin": spin,
 }
 
 

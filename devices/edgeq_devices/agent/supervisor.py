@@ -2,8 +2,8 @@
 """One measurement on the board: the lock, the process that runs the model, power, conditions, and the way out.
 
 Events, in order: ``conditions`` (before), ``power`` (the source, or why there is none), ``idle`` (with a power source),
-the worker's own (:mod:`edgeq_devices.worker`), its repetitions with the energy of each phase, ``idle``,
-``conditions`` (after).
+the worker's own (:mod:`edgeq_devices.worker`), loading and repetitions with their energy, ``idle``, ``conditions``
+(after). For a meter in the supply, which the host reads, ``loads`` (its pattern) and ``rest`` stand for power and idle.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from edgeq_devices.agent.lock import hold
 from edgeq_devices.agent.monitor import INTERVAL, MOST_SAMPLES, Monitor
+from edgeq_devices.agent.pattern import run_pattern
 from edgeq_devices.agent.watchdog import watch
 from edgeq_devices.conditions import read_conditions
 from edgeq_devices.job import Job
@@ -63,6 +64,8 @@ def supervise_job(root: Path, job: Job, emit: Emit, started: Started = lambda wo
         worker = _start_worker(root, job, stack)
         started(worker)
         emit(_conditions("before"))
+        if job.pattern:
+            emit({"event": "loads", "spans": run_pattern(root, job.pattern)})
         meter = _open_meter(job, emit, stack)
         _measure_idle(job, meter, emit)
         interval = max(INTERVAL, job.sustain_seconds / MOST_SAMPLES)
@@ -110,7 +113,7 @@ def _abandon(worker: subprocess.Popen[str], reason: str) -> None:
 
 
 def _open_meter(job: Job, emit: Emit, stack: ExitStack) -> Meter | None:
-    if not job.idle_seconds:
+    if not job.idle_seconds or job.pattern:
         return None
     readable, missing = find_sources()
     if not readable:
@@ -127,11 +130,14 @@ def _open_meter(job: Job, emit: Emit, stack: ExitStack) -> Meter | None:
 
 
 def _measure_idle(job: Job, meter: Meter | None, emit: Emit) -> None:
-    if meter is None:
-        return
-    start = meter.read()
-    time.sleep(job.idle_seconds)
-    emit({"event": "idle", "window": asdict(meter.read() - start)})
+    if job.pattern:
+        start_ns = time.monotonic_ns()
+        time.sleep(job.idle_seconds)
+        emit({"event": "rest", "start_ns": start_ns, "end_ns": time.monotonic_ns()})
+    elif meter is not None:
+        start = meter.read()
+        time.sleep(job.idle_seconds)
+        emit({"event": "idle", "window": asdict(meter.read() - start)})
 
 
 def _run(worker: subprocess.Popen[str], job: Job, monitor: Monitor) -> Iterator[dict[str, Any]]:
@@ -158,6 +164,8 @@ def _run(worker: subprocess.Popen[str], job: Job, monitor: Monitor) -> Iterator[
 
 
 def _with_energy(event: dict[str, Any], meter: Meter | None) -> dict[str, Any]:
+    if meter is not None and event["event"] == "loaded":
+        return {**event, "energy": asdict(meter.at(event["end_ns"]) - meter.at(event["start_ns"]))}
     if meter is None or event["event"] != "repetition":
         return event
     timing = event["timing"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Power meters: readers of the interfaces that boards really have.
 
-Standard library only, but for ``external``, which is read where the report is made.
-One file per interface. There is no estimate from processor load: a machine without a readable sensor has no energy.
+Standard library only: boards run this. One file per interface; :mod:`edgeq_devices.external` has meters in the supply.
+There is no estimate from processor load: a machine without a readable sensor has no energy.
 """

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from edgeq.errors import EdgeqError
 
 VERBS = {
+    "train": "edgeq.cli.train",
     "export": "edgeq.cli.export",
     "run": "edgeq.cli.run",
     "eval": "edgeq.cli.evaluate",

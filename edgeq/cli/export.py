@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.table import Table
 from typer import Argument, Option
 
+from edgeq.cli.assignments import parse_layers, parse_method_options
 from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, show_log, stdout
 from edgeq.errors import EdgeqError
 
@@ -37,6 +38,15 @@ def command(
     ] = None,
     scheme: Annotated[
         str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32. (default: w4g128)", show_default=False)
+    ] = None,
+    number_format: Annotated[
+        str | None,
+        Option(
+            "--format",
+            help="With --bits or --scheme: uniform, dint, dint0.25, dint0.125, bcq, codebook, or auto: whichever of the "
+            "first four errs least, layer by layer.",
+            show_default=False,
+        ),
     ] = None,
     group_size: Annotated[
         int | None,
@@ -126,6 +136,7 @@ def command(
     """Quantize a model and write an ONNX bundle."""
     from edgeq import recipe as recipes
     from edgeq.presets import apply_preset
+    from edgeq.schemes import Scheme
 
     if verbose:
         show_log()
@@ -135,10 +146,10 @@ def command(
         revision=revision,
         scheme=scheme,
         vocabulary=vocabulary,
-        layers=_overrides(layer),
+        layers=parse_layers(layer),
         skip=skip,
         method=method,
-        method_options=_method_options(method_option, magr_alpha),
+        method_options=parse_method_options(method_option, magr_alpha),
         clip=clip,
         calibration=str(calibration.absolute()) if calibration else None,
         samples=samples,
@@ -149,6 +160,8 @@ def command(
         targets=target,
     )
     plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
+    if number_format is not None:
+        plan = plan.model_copy(update={"scheme": str(Scheme.parse(plan.scheme).in_format(number_format))})
     budget = parse_bytes(memory, "--memory") if memory else None
     if save_recipe:
         recipes.save_recipe(plan, save_recipe)
@@ -158,38 +171,6 @@ def command(
         _export(plan, output, force, work_dir, budget, as_json)
     elif not save_recipe:
         raise EdgeqError("no output directory", field="--output", remedy="add -o OUT, or --dry-run to see the plan")
-
-
-def _overrides(layers: list[str] | None) -> dict[str, str] | None:
-    if not layers:
-        return None
-    overrides = {}
-    for text in layers:
-        pattern, separator, scheme = text.partition("=")
-        if not (pattern and separator and scheme):
-            raise EdgeqError(
-                "malformed override", field="--layer", found=repr(text), wanted="PATTERN=SCHEME, such as lm_head=w8g64"
-            )
-        overrides[pattern] = scheme
-    return overrides
-
-
-def _method_options(options: list[str] | None, magr_alpha: str | None) -> dict[str, str] | None:
-    texts = [*(options or []), *([f"magr.alpha={magr_alpha}"] if magr_alpha else [])]
-    if not texts:
-        return None
-    values = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        if not (name and separator and value):
-            raise EdgeqError(
-                "malformed option",
-                field="--method-option",
-                found=repr(text),
-                wanted="METHOD.FIELD=VALUE, such as gptq.act_order=true",
-            )
-        values[name] = value
-    return values
 
 
 def _export(plan: Recipe, output: Path, force: bool, work: Path | None, memory: int | None, as_json: bool) -> None:

@@ -37,12 +37,14 @@ class Outcome:
         steps: Done.
         final_loss: Nats per token: the best on the validation text, or the mean of the last steps.
         work: Where the state is.
+        writer: Whether this process is the one that writes and speaks.
     """
 
     complete: bool
     steps: int
     final_loss: float
     work: Path
+    writer: bool = True
 
 
 def train(
@@ -99,7 +101,7 @@ def train(
             record = training_record(settings, stream, trainer.history, length * _windows_per_step(settings, processes))
             write_checkpoint(target, task.student, checkpoint, _document(settings, checkpoint, record, trainer.history))
             store.remove()
-        return Outcome(complete, trainer.history.steps, final_loss(trainer.history), directory)
+        return Outcome(complete, trainer.history.steps, final_loss(trainer.history), directory, processes.first)
 
 
 def _task(

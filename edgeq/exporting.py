@@ -14,7 +14,7 @@ from edgeq.presets import apply_preset
 from edgeq.recipe import Recipe, build_recipe
 
 if TYPE_CHECKING:
-    from edgeq.bundle.manifest import LayerRecord, Manifest
+    from edgeq.bundle.manifest import AllocationRecord, LayerRecord, Manifest
     from edgeq.progress import Progress
     from edgeq.quantization.blockwise import Calibration
     from edgeq.quantization.plan import Plan
@@ -37,12 +37,14 @@ class Estimate:
         data_bytes: Size of the quantized and kept matrices.
         memory_bytes: Peak anonymous memory of the export.
         seconds: Duration on two cores of a 2023 server.
+        allocation: How a budget chose the schemes; to know that, the sensitivities are measured.
     """
 
     layers: list[LayerRecord]
     data_bytes: int
     memory_bytes: int
     seconds: float
+    allocation: AllocationRecord | None = None
 
 
 def export(
@@ -60,10 +62,12 @@ def export(
     clip: str | None = None,
     calibration: str | Path | None = None,
     samples: int | None = None,
-    length: int | None = None,
+    length: int | str | None = None,
+    task_lengths: str | None = None,
     seed: int | None = None,
     portable: bool = False,
     targets: list[str] | None = None,
+    budget: dict[str, Any] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -83,10 +87,13 @@ def export(
         clip: Range of a group: ``l3``, ``mse`` or ``minmax``; by default as the method likes it.
         calibration: Text, JSON lines or token ids; most methods need it.
         samples: Calibration windows, 128 by default.
-        length: Tokens per window, 512 by default.
+        length: Tokens per window, 512 by default; ``auto``: chosen by task lengths, or by error on held-out windows.
+        task_lengths: Lengths of what the model will be used for (`edgeq.calibration.task_lengths`).
         seed: What the windows are drawn with.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
+        budget: Fields of `edgeq.allocation.budget.Budget`, such as ``{"avg_bits": 3.5}``; each layer then gets the
+            scheme with which the loss rises least.
         force: Replace ``output`` if it is not empty.
         progress: Told the stage, the steps done and the steps in all.
 
@@ -105,9 +112,11 @@ def export(
         calibration=None if calibration is None else str(calibration),
         samples=samples,
         length=length,
+        task_lengths=task_lengths,
         seed=seed,
         portable=portable or None,
         targets=targets,
+        budget=budget,
     )
     recipe = apply_preset(recipe, bits=bits, quality=quality, scheme=scheme, method=method)
     return export_recipe(recipe, Path(output), force=force, progress=progress)
@@ -120,6 +129,7 @@ def export_recipe(
     force: bool = False,
     work: Path | None = None,
     memory: int | None = None,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Carries out a recipe.
@@ -131,6 +141,7 @@ def export_recipe(
         work: Where a calibrated run keeps its finished blocks, to continue there after an interruption; by default
             ``.NAME.work`` beside ``output``. It is deleted when the model is quantized.
         memory: Bytes that the activations of the calibration may take; beyond them they lie in a file.
+        cache: Where the sensitivities that a budget needs are kept; by default in the user's cache directory.
         progress: As in `export`.
 
     Raises:
@@ -160,10 +171,33 @@ def export_recipe(
     calibration = _read_calibration(recipe, checkpoint, work or output.absolute().with_name(f".{output.name}.work"))
     if calibration is not None and memory is not None:
         calibration = replace(calibration, memory=memory)
-    quantized = quantize_checkpoint(checkpoint, plan, progress, calibration)
-    return edgeq_export.export_bundle(
+    budget = recipe.budget
+    recipe, allocation = _allocate(recipe, checkpoint, calibration, cache, progress)
+    quantized = quantize_checkpoint(checkpoint, recipe.plan(), progress, calibration)
+    quantized.allocation = allocation
+    manifest = edgeq_export.export_bundle(
         quantized, output, portable=recipe.portable, libraries=libraries, force=force, progress=progress
     )
+    if budget is not None:
+        from edgeq.budgeting import check_size
+
+        check_size(budget, output)
+    return manifest
+
+
+def _allocate(
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    calibration: Calibration | None,
+    cache: Path | None,
+    progress: Progress | None,
+) -> tuple[Recipe, AllocationRecord | None]:
+    """The recipe with the schemes that its budget chooses, if it has one."""
+    if recipe.budget is None:
+        return recipe, None
+    from edgeq.budgeting import apply_budget
+
+    return apply_budget(recipe, checkpoint, calibration, cache=cache, progress=progress)
 
 
 def _with_trained_schemes(recipe: Recipe) -> Recipe:
@@ -185,15 +219,21 @@ def _operator_libraries(recipe: Recipe) -> dict[str, Path] | None:
     return {target: library_for(target, current_platform()) for target in dict.fromkeys(recipe.targets)}
 
 
-def estimate(recipe: Recipe) -> Estimate:
-    """What `export_recipe` would produce and take, from shapes alone; errors as in `export`."""
-    records = _plan_layers(recipe)
+def estimate(recipe: Recipe, cache: Path | None = None, progress: Progress | None = None) -> Estimate:
+    """What `export_recipe` would produce and take, from shapes alone but for a budget's choice; errors as in `export`.
+
+    Args:
+        recipe: What would be done.
+        cache: As in `export_recipe`.
+        progress: Told the stage ``sensitivities``.
+    """
+    records, allocation = _plan_layers(recipe, cache, progress)
     weights = [record.rows * record.columns for record in records]
     data = sum(record.size for record in records)
     memory, seconds = LIBRARY_BYTES + data + 8 * max(weights, default=0), SECONDS_PER_WEIGHT * sum(weights)
     if recipe.calibration is not None:
         memory, seconds = memory + _calibration_bytes(recipe, records), seconds + _calibration_seconds(recipe, records)
-    return Estimate(records, data, memory, seconds + SECONDS_PER_LAYER * len(records))
+    return Estimate(records, data, memory, seconds + SECONDS_PER_LAYER * len(records), allocation)
 
 
 def _calibration_bytes(recipe: Recipe, records: list[LayerRecord]) -> int:
@@ -212,13 +252,15 @@ def _calibration_seconds(recipe: Recipe, records: list[LayerRecord]) -> float:
 def _tokens(recipe: Recipe) -> int:
     from edgeq.calibration.data import DEFAULT_LENGTH
 
-    return recipe.samples * (recipe.length or DEFAULT_LENGTH)
+    return recipe.samples * (recipe.length if isinstance(recipe.length, int) else DEFAULT_LENGTH)
 
 
 def _check_calibrated(recipe: Recipe, plan: Plan) -> None:
     from edgeq.quantization.quantize import check_calibrated
 
     if recipe.model.endswith(".onnx"):
+        if recipe.budget is not None:
+            raise EdgeqError("no budget for ONNX files", field="budget", remedy="give the checkpoint instead")
         if recipe.calibration is not None or plan.pipeline.calibrated:
             raise EdgeqError(
                 "no calibration for ONNX files",
@@ -227,32 +269,36 @@ def _check_calibrated(recipe: Recipe, plan: Plan) -> None:
                 wanted="rtn without --calibration",
                 remedy="give the checkpoint instead of its ONNX file",
             )
+        if any(scheme.auto for scheme in plan.schemes):
+            raise EdgeqError(
+                "no choice of formats for ONNX files", field="--scheme", found=recipe.scheme, wanted="one format"
+            )
         return
     check_calibrated(plan, recipe.calibration is not None)
 
 
 def _read_calibration(recipe: Recipe, checkpoint: Checkpoint, work: Path | None) -> Calibration | None:
-    if recipe.calibration is None:
-        return None
-    from edgeq.calibration.data import read_calibration
-    from edgeq.quantization.blockwise import Calibration
+    from edgeq.calibrating import read_recipe_calibration
 
-    data = read_calibration(checkpoint, Path(recipe.calibration), recipe.samples, recipe.length, recipe.seed)
-    return Calibration(data, work, sequential=recipe.sequential)
+    # Without a place for finished blocks nothing is going to be quantized: no time is spent on comparing lengths.
+    return read_recipe_calibration(recipe, checkpoint, None if work is None else recipe.plan(), work)
 
 
-def _plan_layers(recipe: Recipe) -> list[LayerRecord]:
+def _plan_layers(
+    recipe: Recipe, cache: Path | None, progress: Progress | None
+) -> tuple[list[LayerRecord], AllocationRecord | None]:
     import edgeq_export
 
     recipe = _with_trained_schemes(recipe)
     plan = recipe.plan()
     _check_calibrated(recipe, plan)
     if recipe.model.endswith(".onnx"):
-        return edgeq_export.plan_onnx_file(Path(recipe.model), plan).records
+        return edgeq_export.plan_onnx_file(Path(recipe.model), plan).records, None
     from edgeq.quantization.quantize import plan_records
     from edgeq.quantization.skeleton import build_skeleton
 
     checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
     edgeq_export.check_supported(checkpoint, plan, portable=recipe.portable)
-    _read_calibration(recipe, checkpoint, None)
-    return plan_records(build_skeleton(checkpoint), plan)
+    calibration = _read_calibration(recipe, checkpoint, None)
+    recipe, allocation = _allocate(recipe, checkpoint, calibration, cache, progress)
+    return plan_records(build_skeleton(checkpoint), recipe.plan()), allocation

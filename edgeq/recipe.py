@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgeq.allocation.budget import Budget
 from edgeq.errors import EdgeqError
 from edgeq.schemes import Scheme
 
@@ -31,11 +32,14 @@ class Recipe(BaseModel):
         clip: How the range of a group is chosen; by default as the method likes it.
         calibration: Text, JSON lines or token ids that the model is calibrated on.
         samples: Calibration windows.
-        length: Tokens per window; by default 512, or the model's context where that is shorter.
+        length: Tokens per window; by default 512, or the model's context where that is shorter; ``auto``: chosen by
+            task lengths, or by error on held-out windows.
+        task_lengths: Lengths of what the model will be used for (`edgeq.calibration.task_lengths`).
         seed: What the windows are drawn with.
         sequential: Whether a layer is observed after those before it in its block are quantized.
         portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
+        budget: Limits within which a scheme is chosen for each layer that is not named above.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,11 +55,13 @@ class Recipe(BaseModel):
     clip: Literal["minmax", "mse", "l3"] | None = None
     calibration: str | None = None
     samples: int = 128
-    length: int | None = None
+    length: int | Literal["auto"] | None = None
+    task_lengths: str | None = None
     seed: int = 0
     sequential: bool = True
     portable: bool = False
     targets: list[str] = Field(default_factory=list)
+    budget: Budget | None = None
 
     def plan(self) -> Plan:
         """The quantization plan.

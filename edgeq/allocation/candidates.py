@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format
@@ -49,6 +48,6 @@ def default_candidates(scheme: Scheme) -> tuple[Scheme, ...]:
 def _variants(scheme: Scheme, weights: Format) -> Iterator[Scheme]:
     for bits in BITS:
         try:
-            yield replace(scheme, weights=cast("Format", replace(weights, bits=bits)))
+            yield replace(scheme, weights=replace(weights, bits=bits))
         except EdgeqError:
             continue  # the format has no such bits

@@ -42,7 +42,8 @@ def optimal_bits(
         raise EdgeqError("bits out of range", field="average bits", found=average, wanted=f"{lowest} to {highest}")
     shares = counts / counts.sum()
     if np.isinf(lowest) and np.isinf(highest):
-        return average + (levels - shares @ levels) / 2
+        free: Floats = average + (levels - shares @ levels) / 2
+        return free
     return np.clip((levels - _water_level(levels, shares, average, lowest, highest)) / 2, lowest, highest)
 
 

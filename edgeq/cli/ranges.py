@@ -11,6 +11,8 @@ _ITEM = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)((?P<sign>[+*])(?P<step>\d+))?
 _MAX_ITEMS = 1000
 _DURATION = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>s|m|h)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_TIME = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>us|µs|ms|s)")
+_FRACTIONS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def parse_numbers(text: str, option: str) -> list[int]:
@@ -61,3 +63,15 @@ def parse_duration(text: str, option: str) -> float:
     if match is None:
         raise EdgeqError("not a duration", field=option, found=repr(text), wanted="such as 90s, 10m or 1h")
     return float(match["count"]) * _SECONDS[match["unit"]]
+
+
+def parse_time(text: str, option: str) -> float:
+    """Seconds of ``50ms``, ``800us`` or ``1.5s``.
+
+    Raises:
+        EdgeqError: It is none of these.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise EdgeqError("not a time", field=option, found=repr(text), wanted="such as 50ms, 800us or 1s")
+    return float(match["count"]) * _FRACTIONS[match["unit"]]

@@ -82,6 +82,13 @@ class LayerRecord(_Strict):
     corrections: list[CorrectionRecord] = []
     compression: CompressionRecord | None = None
 
+    @property
+    def raw_size(self) -> int:
+        """Stored bytes without compression."""
+        if self.compression is None:
+            return self.size
+        return self.compression.raw_size + sum(correction.size for correction in self.corrections)
+
 
 class Source(_Strict):
     """The original model."""
@@ -101,6 +108,7 @@ class CalibrationRecord(_Strict):
         samples: Windows.
         length: Tokens per window.
         seed: What the windows were drawn with.
+        length_reason: Why that length, where edgeq chose it.
     """
 
     source: str
@@ -108,6 +116,7 @@ class CalibrationRecord(_Strict):
     samples: Positive
     length: Positive
     seed: int
+    length_reason: str | None = None
 
 
 class TrainingRecord(_Strict):

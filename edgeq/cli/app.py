@@ -16,6 +16,7 @@ from edgeq.errors import EdgeqError
 VERBS = {
     "train": "edgeq.cli.train",
     "export": "edgeq.cli.export",
+    "compress": "edgeq.cli.compress",
     "run": "edgeq.cli.run",
     "eval": "edgeq.cli.evaluate",
     "profile": "edgeq.cli.profile",

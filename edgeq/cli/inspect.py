@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeq.bundle.reader import Bundle
 
 _GRAPH_REMEDY = "not counted: needs the onnx-ir package, pip install 'edgeq[export]'"
-_TEXT_COLUMNS = ("scheme", "corrections", "layer", "operators", "operator", "file", "sha256")
+_TEXT_COLUMNS = ("scheme", "corrections", "compression", "layer", "operators", "operator", "file", "sha256")
 
 
 def command(
@@ -84,6 +84,7 @@ def _print_summary(manifest: Manifest, description: dict[str, Any]) -> None:
         "fingerprint": source.fingerprint,
         "scheme": f"{manifest.scheme}, {manifest.method}",
         "stored": f"{manifest.bits_per_weight:.3f} bits per weight; bundle {human_bytes(description['size'])}",
+        **_compression_lines(manifest),
         "operators": _library_line(manifest),
         "exported by": ", ".join(f"{name} {version}" for name, version in _exporters(manifest).items()),
         "integrity": checked if description["verified"] else f"{checked}; --verify compares the hashes",
@@ -91,6 +92,18 @@ def _print_summary(manifest: Manifest, description: dict[str, Any]) -> None:
     width = max(map(len, lines))
     for name, text in lines.items():
         print(f"{name:<{width}}  {text}")
+
+
+def _compression_lines(manifest: Manifest) -> dict[str, str]:
+    """How much smaller compression makes the weights, where it does."""
+    compressed = [layer for layer in manifest.layers if layer.compression]
+    if not compressed:
+        return {}
+    stored, raw = (sum(getattr(layer, size) for layer in manifest.layers) for size in ("size", "raw_size"))
+    modes = Counter(f"{layer.compression.codec} {layer.compression.mode}" for layer in compressed if layer.compression)
+    how = ", ".join(f"{count} {mode}" for mode, count in modes.items())
+    text = f"{human_bytes(raw)} to {human_bytes(stored)}, {raw / stored:.2f} times smaller"
+    return {"compression": f"{text}; {how} of {len(manifest.layers)} matrices"}
 
 
 def _exporters(manifest: Manifest) -> dict[str, str]:
@@ -136,22 +149,33 @@ def _scheme_table(description: dict[str, Any]) -> Table:
 
 
 def _layer_table(manifest: Manifest) -> Table:
-    headers = ["layer", "operators", "scheme", "corrections", "shape", "stored", "bits per weight"]
+    """A row per layer; columns that say nothing of any layer are left out."""
+    headers = ["layer", "operators", "scheme", "corrections", "compression", "ratio", "entropy"]
+    headers += ["shape", "stored", "bits per weight"]
     rows = [
         [
             layer.name,
             " ".join(layer.operators),
             layer.scheme,
             ", ".join(map(_describe_correction, layer.corrections)),
+            *_describe_compression(layer),
             f"{layer.rows}×{layer.columns}",
             human_bytes(layer.size),
             f"{8 * layer.size / (layer.rows * layer.columns):.3f}",
         ]
         for layer in manifest.layers
     ]
-    if any(layer.corrections for layer in manifest.layers):
-        return headers, rows
-    return headers[:3] + headers[4:], [row[:3] + row[4:] for row in rows]
+    kept = [index for index in range(len(headers)) if any(row[index] for row in rows)]
+    return [headers[index] for index in kept], [[row[index] for index in kept] for row in rows]
+
+
+def _describe_compression(layer: LayerRecord) -> list[str]:
+    """Codec and mode, how many times smaller than the packed matrix, and bits per code that no order-0 coder beats."""
+    record = layer.compression
+    if record is None:
+        return ["", "", ""]
+    ratio = record.raw_size / (record.raw_size - (layer.raw_size - layer.size))
+    return [f"{record.codec} {record.mode}", f"{ratio:.3f}", f"{record.entropy:.3f}"]
 
 
 def _describe_correction(correction: CorrectionRecord) -> str:

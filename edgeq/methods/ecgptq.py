@@ -38,7 +38,7 @@ class Options(ecsq.Options):
     """
 
     damping: float = 0.01
-    act_order: bool = False
+    act_order: bool = True
 
 
 def quantize(

@@ -47,10 +47,29 @@ def open_session(bundle: Bundle, threads: int | None = None, library: str | Path
         _register(options, Path(library))
     elif bundle.needs_operators:
         _register(options, _installed_library())
+    return _open(bundle.model_path, options)
+
+
+def open_graph_file(path: Path, threads: int | None = None) -> ort.InferenceSession:
+    """Opens an ONNX file that uses edgeq's operators, on the CPU.
+
+    Args:
+        path: The file.
+        threads: As in `open_session`.
+
+    Raises:
+        EdgeqError: As `open_session`.
+    """
+    options = session_options(threads)
+    _register(options, _installed_library())
+    return _open(path, options)
+
+
+def _open(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
-        return ort.InferenceSession(str(bundle.model_path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        raise EdgeqError("ONNX Runtime refuses the graph", file=bundle.model_path, found=_first_line(error)) from error
+        raise EdgeqError("ONNX Runtime refuses the graph", file=path, found=_first_line(error)) from error
 
 
 def session_options(threads: int | None = None) -> ort.SessionOptions:

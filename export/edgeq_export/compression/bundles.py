@@ -36,6 +36,11 @@ class OpenGraph:
     model: ir.Model
     units: list[Unit]
 
+    @property
+    def data_path(self) -> Path:
+        """The file of the tensors; the graph itself where it holds them."""
+        return self.bundle.file(DATA_NAME) or self.bundle.model_path
+
 
 def open_graph(path: Path) -> OpenGraph:
     """Opens a bundle, every file checked.

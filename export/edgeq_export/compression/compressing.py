@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``edgeq compress`` does: a form for every unit, by rule or by measurement, and the bundle that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgeq.bundle.manifest import Manifest
+from edgeq.errors import EdgeqError
+from edgeq.formats.compression import CODECS
+from edgeq.progress import Progress
+from edgeq_export.compression.bundles import open_graph, write_compressed
+from edgeq_export.compression.choosing import Choice, choose
+from edgeq_export.compression.storing import Mode, Storage
+from edgeq_export.compression.units import Unit
+from edgeq_export.output_directory import check_output
+
+DEFAULT_SLOWDOWN = 1.1
+MODES = ("raw", "load", "use", "auto")
+
+
+@dataclass(frozen=True)
+class Request:
+    """How weights are to be stored.
+
+    Attributes:
+        mode: ``raw``, ``load`` or ``use`` for all layers, or ``auto``: by measurement.
+        codec: ``rans`` or ``nibble``; by default ``rans``, with ``auto`` the better one for each layer.
+        max_memory: Bytes that all tensors may take in memory; with ``auto``.
+        max_slowdown: Time of a token's matrix products over that with raw weights; with ``auto``, where 1.1 is the
+            default if there is no ``max_memory``.
+        threads: Threads while products are measured.
+    """
+
+    mode: Mode | Literal["auto"] = "load"
+    codec: str | None = None
+    max_memory: int | None = None
+    max_slowdown: float | None = None
+    threads: int | None = None
+
+    def check(self) -> None:
+        """Checks that the parts fit together.
+
+        Raises:
+            EdgeqError: A mode or codec is unknown, or limits are given for a mode that keeps none.
+        """
+        if self.mode not in MODES:
+            raise EdgeqError("unknown mode", field="--mode", found=self.mode, wanted=" or ".join(MODES))
+        if self.codec is not None and self.codec not in CODECS:
+            raise EdgeqError("unknown codec", field="--codec", found=self.codec, wanted=" or ".join(CODECS))
+        if self.mode != "auto" and (self.max_memory is not None or self.max_slowdown is not None):
+            raise EdgeqError("limits are kept by --mode auto only", field="--mode", found=self.mode, wanted="auto")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a bundle.
+
+    Attributes:
+        manifest: Of the new bundle; that of the old one in a dry run.
+        raw: Names of the weights that no codec takes.
+        choice: What was measured and chosen, with ``auto``.
+    """
+
+    manifest: Manifest
+    raw: list[str]
+    choice: Choice | None = None
+
+
+def compress_bundle(
+    source: Path,
+    output: Path | None,
+    request: Request,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Writes a bundle with its weights stored as requested.
+
+    Args:
+        source: A bundle; its weights may be compressed already.
+        output: The directory to make; ``None`` only chooses.
+        request: How weights are to be stored.
+        force: Replace what is at ``output``.
+        progress: Told the stages ``compress`` and ``write``.
+
+    Raises:
+        EdgeqError: Anything a user can mend.
+    """
+    request.check()
+    if output is not None:
+        check_output(output, force=force)
+    graph = open_graph(source)
+    choice = None
+    if request.mode == "auto":
+        choice = choose(
+            graph,
+            [request.codec] if request.codec else list(CODECS),
+            max_memory=request.max_memory,
+            max_slowdown=request.max_slowdown if request.max_slowdown or request.max_memory else DEFAULT_SLOWDOWN,
+            threads=request.threads,
+        )
+        storages = choice.storages
+    else:
+        storages = _by_rule(graph.units, request.mode, request.codec or "rans")
+    manifest = graph.bundle.manifest
+    if output is not None:
+        manifest = write_compressed(graph, output, storages, force=force, progress=progress)
+    return Outcome(manifest, _untaken(graph.units), choice)
+
+
+def _by_rule(units: Sequence[Unit], mode: Mode, codec: str) -> dict[str, Storage]:
+    if mode == "raw":
+        return {}
+    chosen = {unit.name: Storage(mode, codec) for unit in units if unit.takes(codec)}
+    if not chosen:
+        formats = sorted({f"{weight.fmt.name} of {weight.fmt.bits} bits" for unit in units for weight in unit.weights})
+        raise EdgeqError(
+            f'codec "{codec}" takes none of the weights',
+            field="--codec",
+            found=", ".join(formats),
+            wanted="uniform weights of 8 bits; rans also takes 4",
+        )
+    return chosen
+
+
+def _untaken(units: Sequence[Unit]) -> list[str]:
+    """Weights that can only be stored raw."""
+    return [w.name for unit in units if not any(unit.takes(codec) for codec in CODECS) for w in unit.weights]

@@ -19,12 +19,14 @@ from edgeq_devices.agent.store import BLOCK, RESERVE
 from edgeq_devices.agent_file import build_agent
 from edgeq_devices.answers import LINE_BYTES, number, parse_answer, text
 from edgeq_devices.board_facts import BoardFacts, read_facts
+from edgeq_devices.silence import SILENCE_SECONDS, SilenceGuard
 from edgeq_devices.transports.base import COMMAND_SECONDS, Transport, last_line, last_words, run, start
 
 # $1: directory, $2: file name; stdin: content. Complete files alone get their name; two hosts may send at once.
 _PUT = 'umask 077; part="$1/.$2.$$"; mkdir -p "$1" && cat > "$part" && mv "$part" "$1/$2" || { rm -f "$part"; exit 1; }'
 _HAS = 'test -f "$1"'
 _FIND_PYTHON = 'for python in "$1/venv/bin/python" python3; do command -v "$python" && exit 0; done; exit 1'
+SLOW_READ = 20e6  # bytes per second of a memory card
 Sent = Callable[[int], None]
 
 
@@ -119,16 +121,23 @@ class Board:
             raise EdgeqError("disk full", field=self.name, found=f"{free} bytes free", wanted=wanted)
 
     def _send(self, transfers: list[Transfer], sent: Sent) -> None:
-        with tempfile.TemporaryFile() as log, start(self.transport, self.command("receive"), log) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with suppress(BrokenPipeError):  # the agent says why it stopped
-                for transfer in transfers:
-                    transfer.write_to(process.stdin, sent)
-                process.stdin.close()
-            answers = process.stdout.read(LINE_BYTES).splitlines()
+        # After each file the board is silent as long as it takes to read it again.
+        patience = SILENCE_SECONDS + max(transfer.size for transfer in transfers) / SLOW_READ
+        with (
+            tempfile.TemporaryFile() as log,
+            start(self.transport, self.command("receive"), log) as process,
+            SilenceGuard(process, patience) as guard,
+        ):
+
+            def progress(count: int) -> None:
+                guard.heard()
+                sent(count)
+
+            answers = _feed(process, transfers, progress)
             code = process.wait()
             words = last_words(log)
+        if guard.expired:
+            raise guard.error(self.name)
         if not answers:
             failure = self.transport.explain(code, words)
             raise failure or EdgeqError("the transfer was cut off", field=self.name, found=last_line(words))
@@ -170,6 +179,25 @@ class Board:
                 reason = last_line(done.stderr.decode(errors="replace"))
                 raise EdgeqError("cannot write on the board", field=self.name, file=path, found=reason)
         return path
+
+
+def _feed(process: subprocess.Popen[bytes], transfers: Sequence[Transfer], sent: Sent) -> list[bytes]:
+    """Hands the files to the agent; its answer."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for transfer in transfers:
+            transfer.write_to(process.stdin, sent)
+        process.stdin.close()
+    except BrokenPipeError:  # the agent says why it stopped
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    except BaseException:
+        process.kill()
+        raise
+    answer = process.stdout.read(LINE_BYTES)
+    process.stdout.close()  # whoever still writes is told so
+    return answer.splitlines()
 
 
 def hashes_of(directory: Path, names: Sequence[str]) -> dict[str, str]:

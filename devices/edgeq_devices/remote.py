@@ -15,6 +15,7 @@ from edgeq_devices.agent.watchdog import HEARTBEAT_SECONDS
 from edgeq_devices.answers import number, parse_answer, read_lines, text
 from edgeq_devices.board import Board
 from edgeq_devices.job import Job
+from edgeq_devices.silence import SILENCE_SECONDS, SilenceGuard
 from edgeq_devices.transports.base import last_line, last_words, start
 
 Event = dict[str, Any]
@@ -37,10 +38,17 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
         BusyBoardError: Somebody else is measuring there.
         EdgeqError: The connection was lost, or the measuring process failed there.
     """
-    with tempfile.TemporaryFile() as log, _agent(board, job, log) as process:
+    with (
+        tempfile.TemporaryFile() as log,
+        _agent(board, job, log) as process,
+        SilenceGuard(process, SILENCE_SECONDS) as guard,
+    ):
         assert process.stdout is not None
         events = []
         for line in read_lines(process.stdout, board.name):
+            guard.heard()
+            if not line.strip():
+                continue  # a heartbeat
             event = parse_answer(line, board.name)
             if "error" in event:
                 kind = BusyBoardError if event.get("busy") is True else EdgeqError
@@ -49,6 +57,8 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
             events.append(event)
             listen(event)
         code = process.wait()
+        if guard.expired:
+            raise guard.error(board.name)
         _check_end(board, job, events, code, log)
         return events
 

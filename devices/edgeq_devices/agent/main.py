@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,11 @@ def selftest(root: Path, library: str) -> Answer:
 
 
 def measure(root: Path) -> None:
-    """Measures the job on stdin, which then carries heartbeats; events go to stdout."""
+    """Measures the job on stdin, which then carries heartbeats; events, and empty lines in between, go to stdout."""
     from edgeq_devices.agent.supervisor import supervise
+    from edgeq_devices.agent.watchdog import beat
 
+    beat(lambda: _write_line(""))
     supervise(root, sys.stdin.buffer, print_line)
 
 
@@ -88,6 +91,7 @@ def spin(root: Path) -> None:
 
 
 MAX_HEADER = 4096
+_OUTPUT = threading.Lock()
 VERBS: dict[str, Callable[..., Answer | None]] = {
     "hello": hello,
     "present": present,
@@ -103,8 +107,13 @@ VERBS: dict[str, Callable[..., Answer | None]] = {
 
 def print_line(answer: Answer) -> None:
     """One JSON object on a line of stdout, at once."""
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    _write_line(json.dumps(answer))
+
+
+def _write_line(line: str) -> None:
+    with _OUTPUT:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> int:

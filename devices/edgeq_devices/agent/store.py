@@ -6,6 +6,7 @@ Bundles are directories of hard links into the store, so that two bundles share 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -60,15 +61,13 @@ class Store:
         free = shutil.disk_usage(self.root).free - RESERVE
         if free < size - offset:
             raise StoreError(f"disk full: {max(free, 0)} bytes free below {self.root}, wanted {size - offset}")
-        with part.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError("somebody else is sending the same file; try again when that has ended") from None
-            if file.tell() != offset:
-                raise StoreError(f"{part.name}: found {file.tell()} bytes, wanted {offset}")
-            _copy(stream, file, size - offset)
-            received = file.tell()
+        try:
+            received = _append(stream, part, offset, size)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            part.unlink()  # it would keep others from the space too
+            raise StoreError(f"disk full: no space left below {self.root}") from error
         if received < size:
             return received
         if (found := _hash(part)) != digest:
@@ -131,6 +130,19 @@ def inside(relative: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in relative:
         raise StoreError(f"found path {relative[:80]!r}, wanted one inside the bundle")
     return path
+
+
+def _append(stream: BinaryIO, part: Path, offset: int, size: int) -> int:
+    """Appends what comes to a file of ``offset`` bytes that shall have ``size``; how many it has then."""
+    with part.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError("somebody else is sending the same file; try again when that has ended") from None
+        if file.tell() != offset:
+            raise StoreError(f"{part.name}: found {file.tell()} bytes, wanted {offset}")
+        _copy(stream, file, size - offset)
+        return file.tell()
 
 
 def _copy(stream: BinaryIO, file: BinaryIO, count: int) -> None:

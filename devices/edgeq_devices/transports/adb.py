@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from edgeq.errors import EdgeqError
 from edgeq_devices.transports.base import last_line
 
+ADB_FAILED = 255
 REMEDY = "sudo apt install adb, or pip install adbutils"
 # What adb says, and what mends it.
 _CAUSES = (
@@ -45,7 +46,14 @@ class AdbTransport:
         return [*self._adb, "shell", "-T", shlex.join(argv)]
 
     def explain(self, code: int, stderr: str) -> EdgeqError | None:
-        """What adb's own failure means; it reports them as ``error: …`` or ``adb: …``."""
+        """What adb's own failure means; it reports them as ``error: …`` or ``adb: …``.
+
+        When a device goes away in the middle, adb says nothing and exits with 0, or 255 in some versions.
+        """
+        if code in (0, ADB_FAILED) and not stderr.strip():
+            return EdgeqError(
+                "the connection was lost", field=self.name, remedy="measure again when the device is back"
+            )
         line = last_line(stderr)
         if not line.startswith(("error:", "adb:", "* ")):
             return None

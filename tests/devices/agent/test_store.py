@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import io
@@ -63,6 +64,19 @@ def test_a_full_disk_is_refused_before_anything_is_written(store: Store, monkeyp
     with pytest.raises(StoreError, match="disk full: 1048576 bytes free"):
         send(store, CONTENT)
     assert store.present(DIGEST) == 0
+
+
+def test_a_disk_that_gets_full_meanwhile_keeps_nothing_of_the_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(stream: io.BytesIO, file: io.BytesIO, count: int) -> None:
+        file.write(stream.read(1000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("edgeq_devices.agent.store._copy", fill)
+    with pytest.raises(StoreError, match="disk full: no space left below"):
+        send(store, CONTENT)
+    assert list((store.root / "blobs").iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["../escape", "/etc/passwd", "a/../../b", "", "nul\0byte"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from edgeq_devices.agent.watchdog import watch
+from edgeq_devices.agent.watchdog import beat, watch
 
 
 def test_a_closed_connection_is_noticed() -> None:
@@ -29,3 +29,15 @@ def test_silence_is_noticed_and_heartbeats_prevent_it() -> None:
         thread.join(10)
     os.close(write_end)
     assert reasons == ["no heartbeat for 0 s"]
+
+
+def test_the_agent_beats_until_nobody_listens() -> None:
+    sent: list[int] = []
+
+    def send() -> None:
+        sent.append(len(sent))
+        if len(sent) == 3:
+            raise BrokenPipeError
+
+    beat(send, interval=0.01).join(10)
+    assert sent == [0, 1, 2]

@@ -7,13 +7,15 @@ four bytes and data).
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import socketserver
 import struct
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 SERIAL = "board-1"
 FEATURES = "shell_v2,cmd"
@@ -55,8 +57,13 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _shell(self, command: str) -> None:
         with subprocess.Popen(
-            ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ["sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         ) as process:
+            self.server.sessions.append((self.request, process))
             lock = threading.Lock()
             pumps = [
                 threading.Thread(target=self._pump, args=(stream, kind, lock))
@@ -69,7 +76,8 @@ class _Connection(socketserver.BaseRequestHandler):
             for pump in pumps:
                 pump.join()
             self._packet(_EXIT, bytes([process.wait() & 0xFF]), lock)
-            self.request.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the device has gone
+                self.request.shutdown(socket.SHUT_RDWR)
             feeder.join()
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
@@ -127,6 +135,16 @@ class AdbServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.version, self.features = version, FEATURES
         self.requests: list[str] = []
+        self.sessions: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
+
+    def reboot(self) -> None:
+        """What runs on the device ends, and its connections with it, without a word."""
+        for connection, process in self.sessions:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self.sessions.clear()
 
     @property
     def port(self) -> int:

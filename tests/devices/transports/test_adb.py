@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,22 @@ def test_a_bundle_is_deployed_and_measured(transport: AdbTransport, tiny_decoder
     with pytest.raises(KeyboardInterrupt):
         measure_events(board, Job(model, Test(prompt=8), threads=1, repetitions=1_000_000), interrupt)
     wait_until(lambda: not agents_running("measure", "work"))
+
+
+def test_a_device_that_reboots_meanwhile_is_named_and_measured_again(
+    server: AdbServer, transport: AdbTransport, tiny_decoder: Any
+) -> None:
+    board = Board(transport, sys.executable)
+    job = Job(deploy(board, open_bundle(tiny_decoder.directory), library=None), Test(prompt=8), 1, 1_000_000)
+
+    def reboot(event: dict[str, Any]) -> None:
+        if event["event"] == "repetition":
+            server.reboot()
+
+    with pytest.raises(EdgeqError, match=f"adb://{SERIAL}: the connection was lost"):
+        measure_events(board, job, reboot)
+    wait_until(lambda: not agents_running("measure", "work"))
+    assert measure_events(board, replace(job, repetitions=1))[-1]["event"] == "conditions"
 
 
 def test_an_unknown_device_is_named(transport: AdbTransport) -> None:

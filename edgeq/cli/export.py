@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.table import Table
 from typer import Argument, Option
 
+from edgeq.cli import budget_options as budgets
 from edgeq.cli.assignments import parse_layers, parse_method_options
-from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, show_log, stdout
+from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, show_log, stderr, stdout
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def command(
         str | None,
         Option(
             "--format",
-            help="With --bits or --scheme: uniform, dint, dint0.25, dint0.125, bcq, codebook, or auto: whichever of the "
-            "first four errs least, layer by layer.",
+            help="With --bits or --scheme: uniform, dint, dint0.25, dint0.125, bcq, codebook, or auto: whichever of "
+            "the first four errs least, layer by layer.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +86,22 @@ def command(
     ] = None,
     samples: Annotated[int | None, Option(help="Calibration windows. (default: 128)", show_default=False)] = None,
     length: Annotated[
-        int | None, Option(help="Tokens per window. (default: 512, or the model's context)", show_default=False)
+        str | None,
+        Option(
+            "--length",
+            "--calibration-length",
+            help="Tokens per window, or auto: by --task-lengths, or by error on held-out windows. (default: 512, or "
+            "the model's context)",
+            show_default=False,
+        ),
+    ] = None,
+    task_lengths: Annotated[
+        str | None,
+        Option(
+            help="Lengths of what the model will be used for: a file, 160, 32-128, 32+128 (prompt and generation), or "
+            "64:10,512:3.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[
         int | None, Option(help="What the windows are drawn with. (default: 0)", show_default=False)
@@ -113,6 +129,14 @@ def command(
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
     ] = False,
+    compress: Annotated[
+        str | None,
+        Option(
+            help="Entropy-code the weights once more: load (decoded at load), use (stay compressed in memory), or with "
+            "a codec, such as use:nibble; edgeq compress chooses layer by layer.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         Option(
@@ -121,6 +145,18 @@ def command(
             show_default=False,
         ),
     ] = None,
+    avg_bits: budgets.AvgBits = None,
+    max_size: budgets.MaxSize = None,
+    max_memory: budgets.MaxMemory = None,
+    max_latency: budgets.MaxLatency = None,
+    max_energy: budgets.MaxEnergy = None,
+    candidates: budgets.Candidates = None,
+    sensitivity: budgets.Sensitivity = None,
+    allocation: budgets.Algorithm = None,
+    split_inputs: budgets.Split = False,
+    layer_costs: budgets.Costs = None,
+    device: budgets.Device = None,
+    cache: budgets.Cache = None,
     revision: Annotated[str | None, Option(help="Revision on the hub.", show_default=False)] = None,
     recipe: Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)] = None,
     save_recipe: Annotated[
@@ -140,6 +176,18 @@ def command(
 
     if verbose:
         show_log()
+    limits = budgets.budget_fields(
+        avg_bits=avg_bits,
+        max_size=max_size,
+        max_memory=max_memory,
+        max_latency=max_latency,
+        max_energy=max_energy,
+        candidates=candidates,
+        sensitivity=sensitivity,
+        algorithm=allocation,
+        split=split_inputs,
+        layer_costs=layer_costs,
+    )
     plan = recipes.build_recipe(
         recipe,
         model=model,
@@ -153,11 +201,14 @@ def command(
         clip=clip,
         calibration=str(calibration.absolute()) if calibration else None,
         samples=samples,
-        length=length,
+        length=_parse_length(length),
+        task_lengths=task_lengths,
         seed=seed,
         sequential=sequential,
         portable=portable or None,
+        compress=compress,
         targets=target,
+        budget=limits,
     )
     plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
     if number_format is not None:
@@ -166,24 +217,39 @@ def command(
     if save_recipe:
         recipes.save_recipe(plan, save_recipe)
     if dry_run:
-        _dry_run(plan, as_json)
+        _dry_run(plan, cache, as_json)
     elif output is not None:
-        _export(plan, output, force, work_dir, budget, as_json)
+        _export(plan, output, force, work_dir, budget, cache, as_json)
     elif not save_recipe:
         raise EdgeqError("no output directory", field="--output", remedy="add -o OUT, or --dry-run to see the plan")
 
 
-def _export(plan: Recipe, output: Path, force: bool, work: Path | None, memory: int | None, as_json: bool) -> None:
+def _parse_length(text: str | None) -> int | str | None:
+    if text in (None, "auto"):
+        return text
+    if not text.isdecimal():
+        raise EdgeqError("not a length", field="--length", found=repr(text), wanted="a whole number, or auto")
+    return int(text)
+
+
+def _export(
+    plan: Recipe, output: Path, force: bool, work: Path | None, memory: int | None, cache: Path | None, as_json: bool
+) -> None:
     from edgeq.exporting import export_recipe
 
     start = time.perf_counter()
     with progress_bars() as progress:
-        manifest = export_recipe(plan, output, force=force, work=work, memory=memory, progress=progress)
+        manifest = export_recipe(plan, output, force=force, work=work, memory=memory, cache=cache, progress=progress)
     seconds = time.perf_counter() - start
+    if manifest.calibration is not None and manifest.calibration.length_reason is not None:
+        record = manifest.calibration
+        stderr.print(f"calibration length {record.length}: {record.length_reason}", highlight=False, soft_wrap=True)
     if as_json:
         print_json(_summary(manifest, output, seconds))
     else:
         size = sum(record.size for record in manifest.files.values())
+        if manifest.allocation is not None:
+            stdout.print(budgets.summary(manifest.allocation), highlight=False, soft_wrap=True)
         stdout.print(
             f"{output}: {manifest.scheme}, {len(manifest.layers)} matrices at {manifest.bits_per_weight:.3f} bits per "
             f"weight, {human_bytes(size)}, {seconds:.1f} s",
@@ -199,6 +265,7 @@ def _summary(manifest: Manifest, output: Path, seconds: float) -> dict[str, Any]
         "scheme": manifest.scheme,
         "method": manifest.method,
         "calibration": None if manifest.calibration is None else manifest.calibration.model_dump(),
+        "allocation": None if manifest.allocation is None else manifest.allocation.model_dump(),
         "matrices": len(manifest.layers),
         "bits_per_weight": manifest.bits_per_weight,
         "bundle_bytes": sum(record.size for record in manifest.files.values()),
@@ -206,15 +273,17 @@ def _summary(manifest: Manifest, output: Path, seconds: float) -> dict[str, Any]
     }
 
 
-def _dry_run(plan: Recipe, as_json: bool) -> None:
+def _dry_run(plan: Recipe, cache: Path | None, as_json: bool) -> None:
     from edgeq.exporting import estimate
 
-    result = estimate(plan)
+    with progress_bars() as progress:
+        result = estimate(plan, cache, progress)
     if as_json:
         print_json(
             {
                 "recipe": plan.model_dump(),
                 "layers": [layer.model_dump() for layer in result.layers],
+                "allocation": None if result.allocation is None else result.allocation.model_dump(),
                 "estimate": {
                     "data_bytes": result.data_bytes,
                     "memory_bytes": result.memory_bytes,
@@ -227,7 +296,8 @@ def _dry_run(plan: Recipe, as_json: bool) -> None:
 
 
 def _print_plan(result: Estimate) -> None:
-    table = Table("layer", "operators", "scheme", "shape", "stored", box=None)
+    chosen = {} if result.allocation is None else {layer.name: layer for layer in result.allocation.layers}
+    table = Table("layer", "operators", "scheme", "shape", "stored", *budgets.columns(result.allocation), box=None)
     for layer in result.layers:
         table.add_row(
             layer.name,
@@ -235,8 +305,11 @@ def _print_plan(result: Estimate) -> None:
             layer.scheme,
             f"{layer.rows}×{layer.columns}",
             human_bytes(layer.size),
+            *budgets.cells(chosen.get(layer.name)),
         )
     stdout.print(table)
+    if result.allocation is not None:
+        stdout.print(budgets.summary(result.allocation), highlight=False, soft_wrap=True)
     stdout.print(
         f"Estimated: {human_bytes(result.data_bytes)} of weights, {human_bytes(result.memory_bytes)} of memory, "
         f"{result.seconds:.0f} s on two cores.",

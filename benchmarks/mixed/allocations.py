@@ -69,10 +69,13 @@ class Allocations:
             question = Question(Checkpoint(subject.checkpoint), plan, parse_candidates(CANDIDATES), kind, calibration)
             self._tables[kind] = cached_table(question, cache)
 
-    def all(self) -> Iterator[Allocation]:
-        """Every allocation; those of the budgets first."""
+    def of_budgets(self) -> Iterator[Allocation]:
+        """By sensitivities, and blind ones of the same size."""
         for budget in BUDGETS:
             yield from self._of_budget(budget)
+
+    def of_plot(self) -> Iterator[Allocation]:
+        """Uniform bits, and random mixes, to compare prediction and measurement."""
         for bits in BITS:
             yield self._allocation(0, f"w{bits}", self._uniform(bits))
         random = np.random.default_rng(1)
@@ -87,8 +90,6 @@ class Allocations:
             yield self._allocation(budget, kind, solve(self._problem(size, kind)))
         greedy = solve(self._problem(size, "noise"), "greedy")
         yield self._allocation(budget, "noise, greedy", greedy)
-        split = build_problem(group_layers(self._tables["noise"], split=True), [_bytes(size)], [stored_bytes])
-        yield self._allocation(budget, "noise, split", solve(split), split)
         if budget in BITS:
             yield self._allocation(budget, "uniform", self._uniform(int(budget)))
             return

@@ -7,7 +7,6 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from evidence.bundles import BundleCache
 from evidence.others import VOCABULARY
 from evidence.own import bits, linear_bits
 from evidence.quality import DecoderQuality
@@ -21,6 +20,7 @@ from edgeq.quantization.quantize import quantize_checkpoint
 from edgeq.runtime.loading import load
 from edgeq.schemes import Scheme
 from mixed.allocations import CANDIDATES, Allocation
+from mixed.bundles import MixedBundles
 
 
 class Measure:
@@ -33,7 +33,7 @@ class Measure:
 
     def __init__(self, subject: Subject, directory: Path) -> None:
         self._subject, self._quality = subject, DecoderQuality(subject)
-        self._bundles = BundleCache(directory)
+        self._bundles = MixedBundles(directory)
 
     def run(self, allocation: Allocation) -> dict[str, Any]:
         """Quality and stored size."""

@@ -15,6 +15,8 @@ from edgeq.errors import EdgeqError
 from edgeq_ops.cross_build import SOURCES, toolchain_arguments
 from tests.custom_ops.arm import rootfs
 
+TESTS = ("tests/custom_ops/test_arm.py", "tests/custom_ops/test_cross_build.py", "tests/devices/test_emulated_board.py")
+
 
 def main(directory: Path) -> int:
     root, build = directory / "root", directory / "native"
@@ -31,7 +33,7 @@ def main(directory: Path) -> int:
     _run("cmake", "--build", str(build), "--parallel", jobs)
     _run("ctest", "--test-dir", str(build), "--output-on-failure", "--parallel", jobs)
     os.environ.update(EDGEQ_ARM_EMULATOR=str(qemu), EDGEQ_ARM_ROOT=str(root), EDGEQ_ARM_BUILD=str(build))
-    _run(sys.executable, "-m", "pytest", "tests/custom_ops/test_arm.py", "tests/custom_ops/test_cross_build.py")
+    _run(sys.executable, "-m", "pytest", *TESTS)
     return 0
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeq.progress import Progress
     from edgeq.quantization.blockwise import Calibration
     from edgeq.quantization.plan import Plan
+    from edgeq_export.compression.storing import Storage
 
 # Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
 SECONDS_PER_WEIGHT = 15e-9
@@ -66,6 +67,7 @@ def export(
     task_lengths: str | None = None,
     seed: int | None = None,
     portable: bool = False,
+    compress: str | None = None,
     targets: list[str] | None = None,
     budget: dict[str, Any] | None = None,
     force: bool = False,
@@ -91,6 +93,7 @@ def export(
         task_lengths: Lengths of what the model will be used for (`edgeq.calibration.task_lengths`).
         seed: What the windows are drawn with.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
+        compress: Entropy-code the weights once more: ``load``, ``use``, or with a codec, such as ``use:nibble``.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
         budget: Fields of `edgeq.allocation.budget.Budget`, such as ``{"avg_bits": 3.5}``; each layer then gets the
             scheme with which the loss rises least.
@@ -115,6 +118,7 @@ def export(
         task_lengths=task_lengths,
         seed=seed,
         portable=portable or None,
+        compress=compress,
         targets=targets,
         budget=budget,
     )
@@ -153,6 +157,7 @@ def export_recipe(
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
     _check_calibrated(recipe, plan)
+    storage = _storage(recipe)
     libraries = _operator_libraries(recipe)
     if recipe.model.endswith(".onnx"):
         return edgeq_export.export_onnx_file(
@@ -160,6 +165,7 @@ def export_recipe(
             plan,
             output,
             portable=recipe.portable,
+            compression=storage,
             libraries=libraries,
             force=force,
             progress=progress,
@@ -176,7 +182,13 @@ def export_recipe(
     quantized = quantize_checkpoint(checkpoint, recipe.plan(), progress, calibration)
     quantized.allocation = allocation
     manifest = edgeq_export.export_bundle(
-        quantized, output, portable=recipe.portable, libraries=libraries, force=force, progress=progress
+        quantized,
+        output,
+        portable=recipe.portable,
+        compression=storage,
+        libraries=libraries,
+        force=force,
+        progress=progress,
     )
     if budget is not None:
         from edgeq.budgeting import check_size
@@ -208,6 +220,17 @@ def _with_trained_schemes(recipe: Recipe) -> Recipe:
     from edgeq.quantization.trained import read_quantizers
 
     return recipe.model_copy(update=read_quantizers(resolve_model(recipe.model, recipe.revision)).settings)
+
+
+def _storage(recipe: Recipe) -> Storage | None:
+    """How weights are compressed; refused early where it cannot be."""
+    if recipe.compress is None:
+        return None
+    from edgeq_export.compression.storing import Storage
+
+    if recipe.portable:
+        raise EdgeqError("ONNX Runtime's own operators take no compressed weights", field="--compress, --portable")
+    return Storage.parse(recipe.compress)
 
 
 def _operator_libraries(recipe: Recipe) -> dict[str, Path] | None:

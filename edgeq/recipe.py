@@ -38,6 +38,7 @@ class Recipe(BaseModel):
         seed: What the windows are drawn with.
         sequential: Whether a layer is observed after those before it in its block are quantized.
         portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
+        compress: How weights are entropy-coded once more: ``load`` or ``use``, or with a codec, ``use:nibble``.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
         budget: Limits within which a scheme is chosen for each layer that is not named above.
     """
@@ -60,6 +61,7 @@ class Recipe(BaseModel):
     seed: int = 0
     sequential: bool = True
     portable: bool = False
+    compress: str | None = None
     targets: list[str] = Field(default_factory=list)
     budget: Budget | None = None
 

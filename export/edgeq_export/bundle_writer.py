@@ -16,7 +16,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +35,7 @@ from edgeq.bundle.manifest import (
 from edgeq.bundle.platforms import current_platform, library_location
 from edgeq.errors import EdgeqError
 from edgeq.version import __version__
+from edgeq_export.compression.storing import Storage, compress_graph
 from edgeq_export.model_card import CARD_NAME, render_card
 from edgeq_export.model_file import MODEL_NAME, write_model
 from edgeq_export.output_directory import new_directory
@@ -59,6 +60,7 @@ class BundleContents:
         method: Quantization method and its options.
         calibration: What it was calibrated on.
         training: How it was trained under its quantizers.
+        compression: How its weights are stored; by default as they are packed.
         source: The original model.
         layers: One record per weight matrix.
         documents: Files with given content, by path inside the bundle.
@@ -79,6 +81,7 @@ class BundleContents:
     calibration: CalibrationRecord | None = None
     allocation: AllocationRecord | None = None
     training: TrainingRecord | None = None
+    compression: Storage | None = None
 
 
 def json_document(value: Mapping[str, Any]) -> bytes:
@@ -97,7 +100,7 @@ def write_bundle(
         contents: What to write.
         output: The directory to make.
         force: Replace what is there, once the new bundle is whole.
-        progress: Told the stage ``write``.
+        progress: Told the stages ``compress`` and ``write``.
 
     Raises:
         EdgeqError: ``output`` is not empty and ``force`` is not set, a source file lies in the directory to replace,
@@ -106,13 +109,15 @@ def write_bundle(
     _check_sources(contents, output)
     libraries = _operator_libraries(contents)
     with new_directory(output, force=force) as directory:
+        if contents.compression is not None:
+            layers = compress_graph(contents.model, contents.layers, contents.compression, progress)
+            contents = replace(contents, layers=layers)
         write_model(contents.model, directory, progress)
         for name, content in contents.documents.items():
             _place(directory, name).write_bytes(content)
         for name, path in {**contents.copies, **libraries}.items():
             shutil.copyfile(path, _place(directory, name))
-        manifest = finish_bundle(_describe(contents, libraries, directory), directory)
-    return manifest
+        return finish_bundle(_describe(contents, libraries, directory), directory)
 
 
 def finish_bundle(manifest: Manifest, directory: Path) -> Manifest:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgeq.progress import Progress
     from edgeq.quantization.plan import Plan
     from edgeq.quantization.quantize import QuantizedModel
+    from edgeq_export.compression.storing import Storage
 
 POOLER = "pooler."  # it makes nothing of an encoder's hidden states, so the graph does not hold it
 DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
@@ -57,6 +58,7 @@ def export_bundle(
     output: Path,
     *,
     portable: bool = False,
+    compression: Storage | None = None,
     libraries: Mapping[str, Path] | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -67,6 +69,7 @@ def export_bundle(
         quantized: The model; its packed weights go to the bundle as they lie in memory.
         output: Directory to create.
         portable: Write stock operators, for places where no custom library may load.
+        compression: How the weights are stored; by default as they are packed.
         libraries: The operator library of each platform; by default this platform's.
         force: Replace ``output`` if it is not empty.
         progress: Told the stages ``trace`` and ``write``.
@@ -101,6 +104,7 @@ def export_bundle(
         documents=_generation_document(quantized, graph) if decoder else {},
         copies=companion_files(quantized.checkpoint.directory),
         libraries=libraries,
+        compression=compression,
     )
     return write_bundle(contents, output, force=force, progress=progress)
 

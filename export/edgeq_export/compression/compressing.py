@@ -14,7 +14,7 @@ from edgeq.formats.compression import CODECS
 from edgeq.progress import Progress
 from edgeq_export.compression.bundles import open_graph, write_compressed
 from edgeq_export.compression.choosing import Choice, choose
-from edgeq_export.compression.storing import Mode, Storage
+from edgeq_export.compression.storing import Mode, Storage, store_alike
 from edgeq_export.compression.units import Unit
 from edgeq_export.output_directory import check_output
 
@@ -105,26 +105,12 @@ def compress_bundle(
         )
         storages = choice.storages
     else:
-        storages = _by_rule(graph.units, request.mode, request.codec or "rans")
+        raw = request.mode == "raw"
+        storages = {} if raw else store_alike(graph.units, Storage(request.mode, request.codec or "rans"))
     manifest = graph.bundle.manifest
     if output is not None:
         manifest = write_compressed(graph, output, storages, force=force, progress=progress)
     return Outcome(manifest, _untaken(graph.units), choice)
-
-
-def _by_rule(units: Sequence[Unit], mode: Mode, codec: str) -> dict[str, Storage]:
-    if mode == "raw":
-        return {}
-    chosen = {unit.name: Storage(mode, codec) for unit in units if unit.takes(codec)}
-    if not chosen:
-        formats = sorted({f"{weight.fmt.name} of {weight.fmt.bits} bits" for unit in units for weight in unit.weights})
-        raise EdgeqError(
-            f'codec "{codec}" takes none of the weights',
-            field="--codec",
-            found=", ".join(formats),
-            wanted="uniform weights of 8 bits; rans also takes 4",
-        )
-    return chosen
 
 
 def _untaken(units: Sequence[Unit]) -> list[str]:

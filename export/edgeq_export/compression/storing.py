@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edgeq.bundle.manifest import CompressionRecord, LayerRecord
 from edgeq.compression.entropy import code_entropy
-from edgeq.formats.compression import compress
+from edgeq.errors import EdgeqError
+from edgeq.formats.compression import CODECS, compress
 from edgeq.progress import Progress
-from edgeq_export.compression.units import ATTRIBUTE, Unit, Weight
+from edgeq_export.compression.units import ATTRIBUTE, Unit, Weight, find_units
 
 Mode = Literal["raw", "load", "use"]
 
@@ -32,8 +33,58 @@ class Storage:
     mode: Mode = "raw"
     codec: str = ""
 
+    @classmethod
+    def parse(cls, text: str) -> Storage:
+        """Reads ``load``, ``use``, or one of them with a codec, such as ``use:nibble``.
+
+        Raises:
+            EdgeqError: It is none of these.
+        """
+        mode, _, codec = text.partition(":")
+        codec = codec or "rans"
+        if mode not in ("load", "use") or codec not in CODECS:
+            raise EdgeqError("unknown compression", found=repr(text), wanted="load or use, or with a codec: use:nibble")
+        return cls("use" if mode == "use" else "load", codec)
+
 
 Records = dict[str, CompressionRecord | None]
+
+
+def compress_graph(
+    model: ir.Model, layers: Iterable[LayerRecord], storage: Storage, progress: Progress | None = None
+) -> list[LayerRecord]:
+    """Stores all weights of a graph that the codec takes in one form; returns the layers' records.
+
+    Args:
+        model: The graph, changed in place.
+        layers: Records of its layers.
+        storage: The form.
+        progress: Told the stage ``compress``.
+
+    Raises:
+        EdgeqError: The codec takes none of the weights.
+    """
+    units = find_units(model)
+    storages = store_alike(units, storage)
+    return update_layers(layers, units, store(units, storages, progress))
+
+
+def store_alike(units: Sequence[Unit], storage: Storage) -> dict[str, Storage]:
+    """One form for all units that its codec takes.
+
+    Raises:
+        EdgeqError: It takes none of them.
+    """
+    chosen = {unit.name: storage for unit in units if unit.takes(storage.codec)}
+    if not chosen:
+        formats = sorted({f"{weight.fmt.name} of {weight.fmt.bits} bits" for unit in units for weight in unit.weights})
+        raise EdgeqError(
+            f'codec "{storage.codec}" takes none of the weights',
+            field="compression",
+            found=", ".join(formats) or "no packed weights",
+            wanted="uniform weights of 8 bits; rans also takes 4",
+        )
+    return chosen
 
 
 def store(units: Sequence[Unit], storages: Mapping[str, Storage], progress: Progress | None = None) -> Records:

@@ -18,6 +18,7 @@ from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq_export.bundle_writer import BundleContents, json_document, write_bundle
 from edgeq_export.companions import companion_files
+from edgeq_export.compression.storing import Storage
 from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation, read_object
 from edgeq_export.interface import kind_of
@@ -38,6 +39,7 @@ def export_onnx_file(
     output: str | Path,
     *,
     portable: bool = False,
+    compression: Storage | None = None,
     libraries: Mapping[str, Path] | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -52,6 +54,7 @@ def export_onnx_file(
         plan: The scheme of each layer; names come from modules where the file still tells them, else from nodes.
         output: Directory to create.
         portable: Write stock operators, for places where no custom library may load.
+        compression: How the weights are stored; by default as they are packed.
         libraries: The operator library of each platform; by default this platform's.
         force: Replace ``output`` if it is not empty.
         progress: Told the stages ``quantize`` and ``write``.
@@ -85,6 +88,7 @@ def export_onnx_file(
         documents=_genai_document(model, config, path.parent) if kind == "decoder" else {},
         copies=companion_files(path.parent),
         libraries=libraries,
+        compression=compression,
     )
     return write_bundle(contents, output, force=force, progress=progress)
 

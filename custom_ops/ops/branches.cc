@@ -4,14 +4,16 @@
 namespace edgeq::ops {
 namespace {
 
-std::size_t weight_input(std::size_t branch) { return 1 + 2 * branch; }
-
 /// "W", "W1", "W2", and likewise for other names.
 std::string numbered(const char* name, std::size_t branch) {
   return branch == 0 ? name : name + std::to_string(branch);
 }
 
 } // namespace
+
+std::size_t weight_input(std::size_t branch) { return 1 + 2 * branch; }
+
+std::string weight_name(std::size_t branch) { return numbered("W", branch); }
 
 std::size_t read_branch_count(const ort::KernelInfo& info) {
   std::size_t count = 1;
@@ -28,7 +30,7 @@ std::size_t read_branch_rows(const ort::KernelInfo& info, std::size_t branch) {
 }
 
 PackedWeight branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes) {
-  return {packed_weight(info, bytes, weight_input(branch), numbered("W", branch)), bytes};
+  return {packed_weight(info, bytes, weight_input(branch), weight_name(branch)), bytes};
 }
 
 Bias branch_bias(const ort::KernelInfo& info, std::size_t branch, std::size_t n) {

@@ -39,6 +39,10 @@ std::size_t read_branch_count(const ort::KernelInfo& info);
 /// Attribute N, N1 or N2.
 std::size_t read_branch_rows(const ort::KernelInfo& info, std::size_t branch);
 
+/// Input of a branch's weight, and its name: "W", "W1" or "W2".
+std::size_t weight_input(std::size_t branch);
+std::string weight_name(std::size_t branch);
+
 /// The constant packed weight of a branch, which must have exactly `bytes` bytes.
 PackedWeight branch_weight(const ort::KernelInfo& info, std::size_t branch, std::size_t bytes);
 
@@ -48,16 +52,15 @@ Bias branch_bias(const ort::KernelInfo& info, std::size_t branch, std::size_t n)
 /// The weights of a node. Their layouts differ in the number of rows only.
 template <class Layout> class Branches {
 public:
-  using PackedBytes = std::size_t (*)(const Layout&);
-
-  /// Reads and checks inputs and outputs; `layout` is the first branch's.
-  Branches(const ort::KernelInfo& info, const Layout& layout, PackedBytes packed_bytes)
-      : count_(read_branch_count(info)) {
+  /// Reads and checks inputs and outputs; `layout` is the first branch's. read(layout, branch) is a branch's
+  /// PackedWeight.
+  template <class Read>
+  Branches(const ort::KernelInfo& info, const Layout& layout, const Read& read) : count_(read_branch_count(info)) {
     for (std::size_t b = 0; b < count_; ++b) {
       Branch& branch = branches_[b];
       branch.layout = layout;
       branch.layout.n = read_branch_rows(info, b);
-      branch.weights = branch_weight(info, b, packed_bytes(branch.layout));
+      branch.weights = read(branch.layout, b);
       branch.bias = branch_bias(info, b, branch.layout.n);
       branch.first_tile = tiles_;
       tiles_ += branch.layout.tiles();

@@ -2,7 +2,7 @@
 #include "dint_gemm.h"
 
 #include "codebook_weight.h"
-#include "scratch.h"
+#include "scratch_chunks.h"
 #include "uniform_weight.h"
 
 #include "kernels/codebook_gemm.h"
@@ -41,7 +41,24 @@ const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
     : layout_(read_layout(info)), kernels_(kernels_for(layout_)), float_activations_(read_float_activations(info)),
-      branches_(info, layout_, kernels::uniform_packed_bytes) {}
+      compression_(read_weight_compression(info, layout_)),
+      branches_(info, layout_, [&](const kernels::UniformLayout& layout, std::size_t branch) {
+        return read_weight(info, layout, branch);
+      }) {}
+
+PackedWeight DintGemm::read_weight(const ort::KernelInfo& info, const kernels::UniformLayout& layout,
+                                   std::size_t branch) {
+  const std::size_t input = weight_input(branch);
+  switch (compression_) {
+  case WeightCompression::load:
+    return decoded_weight(info, layout, input, weight_name(branch));
+  case WeightCompression::use:
+    compressed_.add(compressed_weight(info, layout, input, weight_name(branch)), layout);
+    return {};
+  default:
+    return branch_weight(info, branch, kernels::uniform_packed_bytes(layout));
+  }
+}
 
 void DintGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);
@@ -95,6 +112,8 @@ void DintGemm::compute_f32_prompt(const ort::KernelContext& context, const Call&
 
 template <class Kernel>
 void DintGemm::multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const {
+  if (!compressed_.empty())
+    return multiply_compressed(context, call, kernel);
   const std::size_t tiles = branches_.tiles(), step = tiles_per_step(call.tokens);
   const std::size_t steps = (tiles + step - 1) / step;
   for_chunks(context, steps, step_chunks(steps, step, call.tokens), [&](std::size_t first, std::size_t last) {
@@ -102,6 +121,20 @@ void DintGemm::multiply(const ort::KernelContext& context, const Call& call, con
                         [&](const auto& layout, const std::uint8_t* weights, std::size_t branch, std::size_t begin,
                             std::size_t end) { kernel(layout, weights, call.outputs[branch], begin, end); });
   });
+}
+
+template <class Kernel>
+void DintGemm::multiply_compressed(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const {
+  const std::size_t groups = compressed_.groups();
+  const std::size_t chunks = step_chunks(groups, compressed_.group_tiles(), call.tokens);
+  for_chunks_with_scratch(context, groups, chunks, compressed_.group_bytes(),
+                          [&](std::size_t first, std::size_t last, std::uint8_t* tiles) {
+                            compressed_.for_groups(first, last, tiles,
+                                                   [&](const auto& layout, const std::uint8_t* weights,
+                                                       std::size_t branch, std::size_t begin, std::size_t end) {
+                                                     kernel(layout, weights, call.outputs[branch], begin, end);
+                                                   });
+                          });
 }
 
 std::size_t DintGemm::tiles_per_step(std::size_t tokens) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "branches.h"
+#include "compressed_branches.h"
 
 #include "kernels/dint_gemm.h"
 
@@ -31,6 +31,10 @@ private:
   /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
   template <class Kernel>
   void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
+  template <class Kernel>
+  void multiply_compressed(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
+  /// A branch's weight as attribute `weight_compression` says; one that stays compressed goes to compressed_.
+  PackedWeight read_weight(const ort::KernelInfo& info, const kernels::UniformLayout& layout, std::size_t branch);
   /// Tiles that chunks are made of.
   std::size_t tiles_per_step(std::size_t tokens) const;
   std::size_t step_chunks(std::size_t steps, std::size_t tiles_per_step, std::size_t tokens) const;
@@ -38,6 +42,8 @@ private:
   kernels::UniformLayout layout_; // of the first branch
   kernels::DintGemmKernels kernels_;
   bool float_activations_;
+  WeightCompression compression_;
+  CompressedBranches compressed_; // the weights of all branches, or of none
   Branches<kernels::UniformLayout> branches_;
 };
 

@@ -21,7 +21,27 @@ public:
   std::uint8_t* data() const { return data_; } // null without memory
 
 private:
+  friend class WeakHugeBuffer;
   std::shared_ptr<void> region_;
+  std::uint8_t* data_ = nullptr;
+};
+
+/// Knows a buffer without keeping its region alive.
+class WeakHugeBuffer {
+public:
+  WeakHugeBuffer() = default;
+  explicit WeakHugeBuffer(const HugeBuffer& buffer) : region_(buffer.region_), data_(buffer.data_) {}
+
+  /// The buffer; empty once its region has been given back.
+  HugeBuffer lock() const {
+    HugeBuffer buffer;
+    buffer.region_ = region_.lock();
+    buffer.data_ = buffer.region_ == nullptr ? nullptr : data_;
+    return buffer;
+  }
+
+private:
+  std::weak_ptr<void> region_;
   std::uint8_t* data_ = nullptr;
 };
 

@@ -3,6 +3,7 @@
 
 #include "bcq_weight.h"
 #include "scratch.h"
+#include "weight_compression.h"
 
 namespace edgeq::ops {
 namespace {
@@ -27,7 +28,12 @@ std::size_t read_table_bits(const ort::KernelInfo& info) {
 
 LutGemm::LutGemm(const ort::KernelInfo& info)
     : kernels_(kernels::lut_gemm_kernels(kernels::selected_isa())), layout_(read_bcq_layout(info)),
-      table_bits_(read_table_bits(info)), branches_(info, layout_, kernels::bcq_packed_bytes) {}
+      table_bits_(read_table_bits(info)),
+      branches_(info, layout_, [&](const kernels::BcqLayout& layout, std::size_t branch) {
+        return branch_weight(info, branch, kernels::bcq_packed_bytes(layout));
+      }) {
+  refuse_weight_compression(info, "bcq");
+}
 
 void LutGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "weight_compression.h"
+
 #include "kernels/bcq_layout.h"
 #include "kernels/uniform_layout.h"
 #include "ort/custom_op.h"
@@ -23,10 +25,15 @@ public:
 private:
   std::size_t rows() const;
   std::size_t columns() const;
-  void decode_row(std::size_t row, float* out) const;
+  void decode_row(const std::uint8_t* weights, std::size_t row, float* out) const;
+  /// Decodes the block of each row, unless it is that of the row before.
+  void gather_compressed(const ort::KernelContext& context, const std::int64_t* wanted, std::size_t count,
+                         float* y) const;
 
   std::variant<kernels::UniformLayout, kernels::BcqLayout> layout_;
-  const std::uint8_t* weights_;
+  std::optional<kernels::CompressedWeight> compressed_; // a weight that stays compressed
+  PackedWeight decoded_;                                // of one that was decoded
+  const std::uint8_t* weights_ = nullptr;               // null where it stays compressed
 };
 
 } // namespace edgeq::ops

@@ -19,11 +19,12 @@ struct ThreadBuffer {
   std::size_t size = 0;
 };
 
-thread_local ThreadBuffer buffer;
+thread_local ThreadBuffer buffers[2]; // by kind
 
 } // namespace
 
-Scratch::Scratch(std::size_t bytes) {
+Scratch::Scratch(std::size_t bytes, Kind kind) : kind_(kind) {
+  ThreadBuffer& buffer = buffers[static_cast<int>(kind)];
   if (bytes > buffer.size) {
     buffer.size = 0;
     buffer.data.reset(); // before the new one is allocated: they need not exist together
@@ -34,6 +35,7 @@ Scratch::Scratch(std::size_t bytes) {
 }
 
 Scratch::~Scratch() {
+  ThreadBuffer& buffer = buffers[static_cast<int>(kind_)];
   if (buffer.size <= kKeptBytes)
     return;
   buffer.size = 0;

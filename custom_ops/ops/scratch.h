@@ -6,11 +6,16 @@
 namespace edgeq::ops {
 
 /// Working memory of one call of an operator: 64-byte aligned, not initialised. Each calling thread keeps the largest
-/// buffer it has used, up to 4 MiB, so that the calls of a decoding step allocate nothing. One at a time per thread.
+/// buffer it has used, up to 4 MiB, so that the calls of a decoding step allocate nothing. One of each kind at a time
+/// per thread.
 class Scratch {
 public:
+  enum class Kind {
+    call,  // of the thread that computes a node
+    tiles, // of each of the threads that work for it
+  };
   /// Throws std::bad_alloc.
-  explicit Scratch(std::size_t bytes);
+  explicit Scratch(std::size_t bytes, Kind kind = Kind::call);
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -29,6 +34,7 @@ public:
 
 private:
   static constexpr std::size_t kAlignment = 64;
+  Kind kind_;
   unsigned char* next_;
 };
 

@@ -13,17 +13,24 @@ WeightShape read_weight_shape(const ort::KernelInfo& info) {
   return {n, kernels::make_grouping(k, group_size)};
 }
 
-const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes, std::size_t input,
-                                  const std::string& name) {
+Bytes constant_bytes(const ort::KernelInfo& info, std::size_t input, const std::string& name) {
   const std::optional<ort::Tensor> weight = info.constant_input(input);
   if (!weight)
     throw ort::Error("input " + name + ": found a computed tensor, wanted a constant initializer");
-  const std::string wanted = ", wanted [" + std::to_string(bytes) + "]";
   if (weight->type != ort::ElementType::uint8)
     throw ort::Error("input " + name + ": found another element type, wanted uint8");
-  if (weight->shape.size() != 1 || static_cast<std::uint64_t>(weight->shape[0]) != bytes)
-    throw ort::Error("input " + name + ": found shape " + ort::to_string(weight->shape) + wanted);
-  return static_cast<const std::uint8_t*>(weight->data);
+  if (weight->shape.size() != 1)
+    throw ort::Error("input " + name + ": found shape " + ort::to_string(weight->shape) + ", wanted one dimension");
+  return {static_cast<const std::uint8_t*>(weight->data), static_cast<std::size_t>(weight->shape[0])};
+}
+
+const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes, std::size_t input,
+                                  const std::string& name) {
+  const Bytes found = constant_bytes(info, input, name);
+  if (found.size != bytes)
+    throw ort::Error("input " + name + ": found shape [" + std::to_string(found.size) + "], wanted [" +
+                     std::to_string(bytes) + "]");
+  return found.data;
 }
 
 std::size_t token_count(const ort::Tensor& x, std::size_t k) {

@@ -21,6 +21,13 @@ struct WeightShape {
 /// Reads and checks K, N and group_size.
 WeightShape read_weight_shape(const ort::KernelInfo& info);
 
+/// The constant bytes at an input. They lie in the model's memory map.
+struct Bytes {
+  const std::uint8_t* data;
+  std::size_t size;
+};
+Bytes constant_bytes(const ort::KernelInfo& info, std::size_t input, const std::string& name);
+
 /// The constant packed weight at an input, which must have exactly `bytes` bytes. It lies in the model's memory map.
 const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes, std::size_t input = 1,
                                   const std::string& name = "W");

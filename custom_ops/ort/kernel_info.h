@@ -45,6 +45,14 @@ public:
     return *value;
   }
 
+  /// Reads a string attribute that may be absent.
+  std::string string_or(const char* name, std::string absent) const {
+    return read_string([&](char* text, std::size_t* size) {
+             return api_.try_call(KernelInfoGetAttributeString, info_, name, text, size);
+           })
+        .value_or(std::move(absent));
+  }
+
   /// Whether the node has input `index`: an optional input that is left out has no name.
   bool has_input(std::size_t index) const {
     std::size_t count = 0;

@@ -28,12 +28,12 @@ CORES = {
     "i8mm": {"Neoverse-N2": "neoverse-n2"},
 }
 FLAGS = {"neon": "-march=armv8-a", "dotprod": "-march=armv8.2-a+dotprod", "i8mm": "-march=armv8.2-a+dotprod+i8mm"}
-FORMATS = {  # bits, zero points, dint
-    "2 bits": "2, false, false",
-    "3 bits": "3, false, false",
-    "4 bits": "4, false, false",
-    "4 bits dint": "4, false, true",
-    "8 bits": "8, false, false",
+FORMATS = {  # bits, zero points, denominator of dint
+    "2 bits": "2, false, 0",
+    "3 bits": "3, false, 0",
+    "4 bits": "4, false, 0",
+    "4 bits dint": "4, false, 2",
+    "8 bits": "8, false, 0",
 }
 # Weights times tokens that an instruction handles; a lookup takes 4 inputs of 16 rows, of 16-bit tables in two halves.
 PRODUCTS = {"sdot": 16, "smmla": 32, "smlal": 8, "smlal2": 8, "smull": 8, "smull2": 8, "fmla": 4}

@@ -7,10 +7,10 @@ namespace {
 
 /// Row `lane` of a row block: `chunk` points at the lane's first byte in the chunk's first line.
 template <int Bits>
-void decode_chunk(const std::uint8_t* chunk, float scale, int zero, bool dint, std::size_t count, float* out) {
+void decode_chunk(const std::uint8_t* chunk, float scale, int zero, int dint, std::size_t count, float* out) {
   for (std::size_t k = 0; k < count; ++k) {
     const int code = UniformFields<Bits>::code(chunk, static_cast<int>(k / 4), k % 4);
-    out[k] = scale * static_cast<float>(dint ? dint_steps(code, Bits, zero) : code - zero);
+    out[k] = scale * static_cast<float>(dint != 0 ? dint_units(code, Bits, zero, dint) : code - zero);
   }
 }
 

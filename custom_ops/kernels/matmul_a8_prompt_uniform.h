@@ -10,7 +10,7 @@ namespace edgeq::kernels {
 namespace {
 
 template <class V> struct UniformTileDecoders {
-  template <int Bits, bool ZeroPoint, bool Dint> using Of = UniformTileDecoder<V, Bits, ZeroPoint, Dint>;
+  template <int Bits, bool ZeroPoint, int Dint> using Of = UniformTileDecoder<V, Bits, ZeroPoint, Dint>;
 };
 
 /// Vectors V decode; Kernel<Decoder> is the register block for what a decoder makes.

@@ -6,15 +6,15 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits> struct VbmiLines : TokenLines<Bits, false, true> {
-  using Base = TokenLines<Bits, false, true>;
+template <int Bits, bool, int Dint> struct VbmiLines : TokenLines<Bits, false, Dint> {
+  using Base = TokenLines<Bits, false, Dint>;
 
   struct Table {
     alignas(64) std::uint8_t entries[64] = {};
     /// Of the codes `shift` bits above the lowest of the index.
     constexpr explicit Table(int shift) {
       for (int index = 0; index < 64; ++index)
-        entries[index] = dint_entry<Bits, false>(index >> shift & ((1 << Bits) - 1), Base::kCentre);
+        entries[index] = dint_entry<Bits, false, Dint>(index >> shift & ((1 << Bits) - 1), Base::kCentre);
     }
   };
   static constexpr Table kLower{0}, kUpper{3}; // a byte of 3-bit codes holds two in its lower six bits
@@ -29,12 +29,11 @@ template <int Bits> struct VbmiLines : TokenLines<Bits, false, true> {
 } // namespace
 
 void matmul_f32_a8_uniform_1x64_avx512_vbmi(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  if (!product.layout.dint || product.layout.has_zero_point)
-    matmul_f32_a8_uniform_1x64_avx512_vnni(product, first_tile, last_tile);
-  else if (product.layout.bits == 3)
-    matmul_a8_token<VbmiLines<3>>(product, first_tile, last_tile);
-  else
-    matmul_a8_token<VbmiLines<4>>(product, first_tile, last_tile);
+  if (product.layout.dint == 0 || product.layout.has_zero_point)
+    return matmul_f32_a8_uniform_1x64_avx512_vnni(product, first_tile, last_tile);
+  for_dint<VbmiLines, false>(product.layout, [&](auto lines) __attribute__((always_inline)) {
+    matmul_a8_token<decltype(lines)>(product, first_tile, last_tile);
+  });
 }
 
 } // namespace edgeq::kernels

@@ -4,7 +4,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Avx512Vnni {
+template <int Bits, bool ZeroPoint, int Dint> struct Avx512Vnni {
   using Lines = TokenLines<Bits, ZeroPoint, Dint>;
 };
 

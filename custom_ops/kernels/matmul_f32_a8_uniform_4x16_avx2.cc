@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four tokens by 16 rows with vpmaddubsw: unsigned codes times signed activations to 16 bits, as many sums as fit.
-// 8-bit codes would not fit, see multiply_bytes().
+// 8-bit codes, and those of `dint` with the widest range of eighths of steps, would not fit, see multiply_centred().
 #include "matmul_u8_pairs_block.h"
 #include "uniform_rows16_avx2.h"
 
@@ -11,8 +11,8 @@ template <int Tokens> using Sums = __m256i[Tokens][2]; // [token][half of the ro
 
 EDGEQ_INLINE __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
-/// Adds the products of one run, codes of at most 4 bits. `zeros` as UniformLines wants them, for both halves.
-template <class Lines, bool Dint, int Tokens>
+/// Adds the products of one run, codes that are at most 129. `zeros` as UniformLines wants them, for both halves.
+template <class Lines, int Dint, int Tokens>
 EDGEQ_INLINE void multiply_codes(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x,
                                  Sums<Tokens>& acc) {
   constexpr int kSteps = pair_steps(Dint ? Lines::kLargest : 15);
@@ -35,26 +35,32 @@ EDGEQ_INLINE void multiply_codes(const std::uint8_t* lines, const __m256i (&zero
   }
 }
 
-/// The same for bytes, less 128: |w| times x with the sign of w. 2 · 128 · 127 fits into 16 bits, and x, never -128,
-/// can be negated.
-template <int Tokens>
-EDGEQ_INLINE void multiply_bytes(const std::uint8_t* lines, const std::int8_t* x, Sums<Tokens>& acc) {
-  for (int step = 0; step < 8; ++step, lines += 128, x += 4 * Tokens) {
+/// The same for any bytes, less `Centre`: |w| times x with the sign of w. 2 · 128 · 127 fits into 16 bits, and x, never
+/// -128, can be negated.
+template <class Lines, int Centre, int Tokens>
+EDGEQ_INLINE void multiply_centred(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x,
+                                   Sums<Tokens>& acc) {
+  EDGEQ_UNROLL for (int step = 0; step < 8; ++step) {
+    const int chunk = step / Lines::kFields, f = step % Lines::kFields;
+    const std::uint8_t* line = lines + chunk * 2 * static_cast<int>(Lines::Fields::kChunkBytes);
     EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
-      const __m256i centred = _mm256_xor_si256(load_half_line(lines + 32 * h), _mm256_set1_epi8(-128));
+      const __m256i bytes = Lines::bytes(line + 32 * h, f, zeros[h]);
+      const __m256i centred = _mm256_sub_epi8(bytes, _mm256_set1_epi8(static_cast<char>(Centre)));
       const __m256i magnitude = _mm256_abs_epi8(centred);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        const __m256i activations = _mm256_sign_epi8(broadcast4_avx2(x + 4 * t), centred);
+        const __m256i activations = _mm256_sign_epi8(broadcast4_avx2(x + 4 * (step * Tokens + t)), centred);
         acc[t][h] = _mm256_add_epi32(acc[t][h], widen(_mm256_maddubs_epi16(magnitude, activations)));
       }
     }
   }
 }
 
-template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct Avx2Products {
+template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct Avx2Products {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
-  // What the codes that the multiplication sees lack: they are centred for bytes, not centred otherwise.
-  static constexpr int kOffset = Bits == 8 ? (ZeroPoint ? 128 : 0) : (ZeroPoint && !Dint ? 0 : -Lines::kCentre);
+  static constexpr bool kCentred = 2 * 127 * Lines::kLargest > 32767;
+  static constexpr int kCentre = Bits == 8 ? 128 : Lines::kCentre;
+  // What the codes that the multiplication sees lack.
+  static constexpr int kOffset = (kCentred ? kCentre : 0) - (ZeroPoint && !Dint ? 0 : Lines::kCentre);
   Sums<Tokens> acc;
 
   EDGEQ_MEMBER explicit Avx2Products(const std::int32_t* sums) {
@@ -62,8 +68,8 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct Avx2Products {
   }
 
   EDGEQ_MEMBER void add_run(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x) {
-    if constexpr (Bits == 8)
-      multiply_bytes<Tokens>(lines, x, acc);
+    if constexpr (kCentred)
+      multiply_centred<Lines, kCentre, Tokens>(lines, zeros, x, acc);
     else
       multiply_codes<Lines, Dint, Tokens>(lines, zeros, x, acc);
   }
@@ -71,7 +77,7 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct Avx2Products {
   EDGEQ_MEMBER __m256i sum(int t, int half) const { return acc[t][half]; }
 };
 
-template <int Bits, bool ZeroPoint, bool Dint> using Avx2 = FewTokens<Avx2Products, Bits, ZeroPoint, Dint>;
+template <int Bits, bool ZeroPoint, int Dint> using Avx2 = FewTokens<Avx2Products, Bits, ZeroPoint, Dint>;
 
 } // namespace
 

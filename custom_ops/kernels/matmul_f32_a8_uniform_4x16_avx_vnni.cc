@@ -6,7 +6,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct VnniProducts {
+template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct VnniProducts {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
   static constexpr int kOffset = ZeroPoint && !Dint ? 0 : -Lines::kCentre;
   static constexpr int kPlaces = Bits == 8 ? 1 : Bits == 2 ? 4 : 2; // of a field in its byte
@@ -54,7 +54,7 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct VnniProducts {
   }
 };
 
-template <int Bits, bool ZeroPoint, bool Dint> using AvxVnni = FewTokens<VnniProducts, Bits, ZeroPoint, Dint>;
+template <int Bits, bool ZeroPoint, int Dint> using AvxVnni = FewTokens<VnniProducts, Bits, ZeroPoint, Dint>;
 
 } // namespace
 

@@ -33,8 +33,8 @@ struct Generic {
       end = layout.inputs.block_end(k);
       decode_codes(layout.bits, block.tile + layout.code_offset(k), end - k, codes);
       const std::uint8_t* trailer = block.tile + layout.trailer_offset(k / layout.inputs.group_size);
-      if (layout.dint)
-        double_dint_codes(layout, trailer, end - k, codes);
+      if (layout.dint != 0)
+        decode_dint_codes(layout, trailer, end - k, codes);
       for (std::size_t token = 0; token < tokens; ++token)
         add_block(block, codes, end - k, x + 4 * token, tokens, trailer, scale[token], sum[token],
                   block.y + token * kUniformTileRows);

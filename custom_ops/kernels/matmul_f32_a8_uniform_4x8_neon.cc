@@ -4,7 +4,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Neon {
+template <int Bits, bool ZeroPoint, int Dint> struct Neon {
   using Factors = NeonFactors<Bits, ZeroPoint, Dint>;
   static constexpr std::size_t kTokens = 4;
 

@@ -9,7 +9,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock {
+template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct RegisterBlock {
   using Lines = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
   // Zero points of `uniform` are subtracted from the sums: cheaper than from every code, for so few tokens.
   static constexpr bool kZeros = ZeroPoint && !Dint;
@@ -64,7 +64,7 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
     }
     prefetch_stream(trailer, ZeroPoint ? 96 : 64);
     EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {
-      const __m512 scale = _mm512_mul_ps(load_halfs(trailer + 32 * b), _mm512_set1_ps(Dint ? 0.5F : 1.0F));
+      const __m512 scale = _mm512_mul_ps(load_halfs(trailer + 32 * b), _mm512_set1_ps(dint_unit(Dint)));
       const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (kZeros ? 64 + 16 * b : 0)));
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         __m512 product = _mm512_cvtepi32_ps(add_chains(acc[t][b]));
@@ -99,7 +99,7 @@ template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock 
   }
 };
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Avx512Vnni {
+template <int Bits, bool ZeroPoint, int Dint> struct Avx512Vnni {
   static constexpr std::size_t kTokens = 6;
 
   static void run(const A8Block& block, std::size_t tokens) {

@@ -6,7 +6,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint> struct I8mm {
+template <int Bits, bool ZeroPoint, int Dint> struct I8mm {
   using Factors = NeonFactors<Bits, ZeroPoint, Dint>;
   static constexpr std::size_t kTokens = 8;
 

@@ -49,7 +49,7 @@ private:
   }
 };
 
-template <int Bits, bool ZeroPoint, bool Dint>
+template <int Bits, bool ZeroPoint, int Dint>
 struct Avx512 : F32Block512, UniformFloatDecoder<Vector512, Bits, ZeroPoint, Dint> {};
 template <> struct Avx512<2, false, false> : F32Block512, TableDecoder<2, false> {};
 template <> struct Avx512<2, true, false> : F32Block512, TableDecoder<2, true> {};

@@ -14,8 +14,8 @@ struct Generic {
     std::uint8_t codes[kActivationBlock * kUniformTileRows];
     decode_codes(layout.bits, tile + layout.code_offset(begin), end - begin, codes);
     const std::uint8_t* trailer = tile + layout.trailer_offset(begin / layout.inputs.group_size);
-    if (layout.dint)
-      double_dint_codes(layout, trailer, end - begin, codes);
+    if (layout.dint != 0)
+      decode_dint_codes(layout, trailer, end - begin, codes);
     for (std::size_t row = 0; row < kUniformTileRows; ++row) {
       const float scale = scale_of(layout, trailer, row);
       const int zero = zero_point(layout, trailer, row);

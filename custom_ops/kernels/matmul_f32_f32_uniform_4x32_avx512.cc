@@ -14,14 +14,15 @@ constexpr std::size_t kAhead = 2048;
 
 /// Steps of each code, steps of the code above it, and 1 for codes that a zero point moves; indices are taken modulo
 /// 2^Bits.
-template <int Bits, bool ZeroPoint, bool Dint> struct StepTable {
+template <int Bits, bool ZeroPoint, int Dint> struct StepTable {
   alignas(64) float steps[16] = {};
   alignas(64) float upper[16] = {}; // 2 bits
   alignas(64) float moved[16] = {};
   constexpr StepTable() {
     for (int i = 0; i < 16; ++i) {
       const int code = i % (1 << (Bits == 8 ? 4 : Bits)), zero = ZeroPoint ? 0 : implied_zero_point(Bits, Dint);
-      steps[i] = Dint ? 0.5F * static_cast<float>(dint_steps(code, Bits, zero)) : static_cast<float>(code - zero);
+      steps[i] = Dint ? dint_unit(Dint) * static_cast<float>(dint_units(code, Bits, zero, Dint))
+                      : static_cast<float>(code - zero);
       upper[i] = static_cast<float>(i / 4 - zero);
       moved[i] = Dint && code >= (1 << Bits) - 2 ? 0.0F : 1.0F;
     }
@@ -35,7 +36,7 @@ struct Inputs {
   std::size_t count;
 };
 
-template <int Bits, bool ZeroPoint, bool Dint, int Tokens> struct RegisterBlock {
+template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct RegisterBlock {
   using Lines = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
   using Fields = UniformFields<Bits>;
   static constexpr StepTable<Bits, ZeroPoint, Dint> kTable{};
@@ -160,7 +161,7 @@ void multiply_tiles(const MatmulF32& product, std::size_t token, std::size_t til
   }
 }
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Avx512 {
+template <int Bits, bool ZeroPoint, int Dint> struct Avx512 {
   template <int Tokens>
   static void run(const MatmulF32& product, std::size_t token, std::size_t tile, std::size_t count) {
     multiply_tiles<RegisterBlock<Bits, ZeroPoint, Dint, Tokens>, Tokens>(product, token, tile, count);

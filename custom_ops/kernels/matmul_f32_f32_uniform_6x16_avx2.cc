@@ -9,7 +9,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, bool Dint>
+template <int Bits, bool ZeroPoint, int Dint>
 struct Avx2 : F32Block256, UniformFloatDecoder<Vector256, Bits, ZeroPoint, Dint> {};
 
 } // namespace

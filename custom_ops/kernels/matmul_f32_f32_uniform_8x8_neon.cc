@@ -17,7 +17,7 @@ EDGEQ_INLINE void decode_chunk(const Factors& factors, const std::uint8_t* chunk
   });
 }
 
-template <int Bits, bool ZeroPoint, bool Dint> struct Neon : F32BlockNeon {
+template <int Bits, bool ZeroPoint, int Dint> struct Neon : F32BlockNeon {
   static void decode(const UniformLayout& layout, const std::uint8_t* tile, std::size_t begin, std::size_t end,
                      float* out) {
     using Factors = NeonFactors<Bits, ZeroPoint, Dint>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Byte products by smlal: 16-bit sums, widened before they overflow. A lane holds every fourth input of a row; two
-// products fit at 8 bits, 16 at 4 bits, a whole block's below.
+// products fit at 8 bits and for `dint` with eighths of steps, 16 at 4 bits, a whole block's below.
 #pragma once
 
 #include "matmul_a8_neon.h"
@@ -47,13 +47,15 @@ struct MultiplyNeon {
     std::size_t inputs = kActivationBlock;
     while (Factors::kLargest * 127 * inputs / 4 > 32767)
       inputs /= 2;
+    static_assert(Factors::kLargest * 127 <= 32767);
     return inputs;
   }
 
   template <class Factors, int Tokens, int Quarters>
   EDGEQ_MEMBER static void add(const Factors (&factors)[Quarters], const std::uint8_t* lines, std::size_t count,
                                const std::int8_t* x, QuarterSums<Tokens, Quarters>& sums) {
-    constexpr std::size_t kRun = run_inputs<Factors>();
+    constexpr std::size_t kChunk = UniformFields<Factors::kBits>::kChunkInputs;
+    constexpr std::size_t kRun = run_inputs<Factors>() < kChunk ? kChunk : run_inputs<Factors>();
     Pairs pairs[Tokens][Quarters];
     EDGEQ_UNROLL for (int i = 0; i < Tokens * Quarters; ++i) pairs[i / Quarters][i % Quarters].clear();
     for (std::size_t k = 0; k < count; k += kRun) {
@@ -70,6 +72,7 @@ struct MultiplyNeon {
   EDGEQ_MEMBER static void add_run(const Factors (&factors)[Quarters], const std::uint8_t* lines, std::size_t count,
                                    const std::int8_t* x, Pairs (&pairs)[Tokens][Quarters]) {
     constexpr int kBits = Factors::kBits, kFields = UniformFields<kBits>::kFields;
+    constexpr int kFitting = static_cast<int>(run_inputs<Factors>() / 4); // fields
     Words words[Tokens][Quarters];
     EDGEQ_UNROLL for (int i = 0; i < Tokens * Quarters; ++i) words[i / Quarters][i % Quarters].clear();
     for (std::size_t k = 0; k < count; k += 4 * kFields) {
@@ -80,6 +83,11 @@ struct MultiplyNeon {
           constexpr int f = decltype(field)::value;
           const int8x16_t rows = factors[q].template get<f>(chunk);
           EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) words[t][q].add(rows, repeat(x + 4 * (f * Tokens + t)));
+          if constexpr (kFitting < kFields && (f + 1) % kFitting == 0) // less than a chunk fits
+            EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+              pairs[t][q].add(words[t][q]);
+              words[t][q].clear();
+            }
         });
       });
       lines += 2 * UniformFields<kBits>::kChunkBytes;

@@ -7,7 +7,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformFloatDecoder {
+template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformFloatDecoder {
   using Lines = UniformLines<V, Bits, ZeroPoint, Dint>;
   using Fields = UniformFields<Bits>;
 
@@ -23,7 +23,7 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformFloatDecod
 private:
   EDGEQ_MEMBER static void decode_rows(const std::uint8_t* lines, std::size_t count, const std::uint8_t* trailer,
                                        std::size_t rows, float* out) {
-    const auto scale = V::multiply(V::load_halfs(trailer + 2 * rows), V::all_floats(Dint ? 0.5F : 1.0F));
+    const auto scale = V::multiply(V::load_halfs(trailer + 2 * rows), V::all_floats(dint_unit(Dint)));
     const std::uint8_t* zero_points = ZeroPoint ? trailer + 64 + rows : trailer;
     const auto zero = Lines::zeros(zero_points);
     const auto centre = Lines::kWide ? V::load_bytes(zero_points) : V::all(Lines::kCentre);

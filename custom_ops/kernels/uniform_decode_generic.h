@@ -39,25 +39,25 @@ EDGEQ_INLINE int stored_zero_point(const UniformLayout& layout, const std::uint8
                                : implied_zero_point(static_cast<int>(layout.bits), layout.dint);
 }
 
-/// Replaces the dint codes of `count` inputs by twice their weight in steps, plus the centre of unsigned bytes.
-EDGEQ_INLINE void double_dint_codes(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t count,
+/// Replaces the dint codes of `count` inputs by their weights in units, plus the centre of unsigned bytes.
+EDGEQ_INLINE void decode_dint_codes(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t count,
                                     std::uint8_t* codes) {
-  const int centre = decoded_centre(static_cast<int>(layout.bits), true, true);
+  const int bits = static_cast<int>(layout.bits), centre = decoded_centre(bits, true, layout.dint);
   for (std::size_t i = 0; i < count * kUniformTileRows; ++i) {
     const std::size_t row = i / 4 % kUniformTileRows;
-    codes[i] = static_cast<std::uint8_t>(
-        dint_steps(codes[i], static_cast<int>(layout.bits), stored_zero_point(layout, trailer, row)) + centre);
+    const int zero = stored_zero_point(layout, trailer, row);
+    codes[i] = static_cast<std::uint8_t>(dint_units(codes[i], bits, zero, layout.dint) + centre);
   }
 }
 
-/// What bytes, codes or what double_dint_codes() made of them, subtract before they are scaled by scale_of().
+/// What bytes, codes or what decode_dint_codes() made of them, subtract before they are scaled by scale_of().
 EDGEQ_INLINE int zero_point(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t row) {
-  return layout.dint ? decoded_centre(static_cast<int>(layout.bits), true, true)
-                     : stored_zero_point(layout, trailer, row);
+  return layout.dint != 0 ? decoded_centre(static_cast<int>(layout.bits), true, layout.dint)
+                          : stored_zero_point(layout, trailer, row);
 }
 
 EDGEQ_INLINE float scale_of(const UniformLayout& layout, const std::uint8_t* trailer, std::size_t row) {
-  return load_half(trailer, row) * (layout.dint ? 0.5F : 1.0F);
+  return load_half(trailer, row) * dint_unit(layout.dint);
 }
 
 } // namespace

@@ -8,7 +8,7 @@
 namespace edgeq::kernels {
 namespace {
 
-template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformTileDecoder {
+template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformTileDecoder {
   using Lines = UniformLines<V, Bits, ZeroPoint, Dint>;
   using Fields = UniformFields<Bits>;
   static constexpr bool kZeros = Lines::kWide;
@@ -35,7 +35,7 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformTileDecode
 private:
   EDGEQ_MEMBER static void decode_trailer(const std::uint8_t* trailer, std::size_t index, DecodedTile& out) {
     for (std::size_t rows = 0; rows < kDecodedRows; rows += V::kRows) {
-      const auto scale = V::multiply(V::load_halfs(trailer + 2 * rows), V::all_floats(Dint ? 0.5F : 1.0F));
+      const auto scale = V::multiply(V::load_halfs(trailer + 2 * rows), V::all_floats(dint_unit(Dint)));
       V::store_floats(out.scales[index] + rows, scale);
       V::store_floats(out.shifts[index] + rows, V::multiply(scale, V::all_floats(-kIntegerFloat)));
       if (kZeros)

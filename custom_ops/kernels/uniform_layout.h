@@ -10,19 +10,25 @@ namespace edgeq::kernels {
 inline constexpr std::size_t kUniformTileRows = 32;  // two row blocks
 inline constexpr std::size_t kUniformBlockRows = 16; // one 32-bit lane of a 64-byte line per row
 
-/// The zero point that is not stored: of `uniform` 2^(bits-1), of `dint` two less, as its last two codes are special.
-constexpr int implied_zero_point(int bits, bool dint) { return (1 << (bits - 1)) - (dint ? 2 : 0); }
+// `dint` is the denominator of the special levels, plus and minus 1/dint of a step: 2, 4 or 8; 0: the format is
+// `uniform`. Kernels count in units of 1/dint step, so that all levels are integers of at most 8 · 13 in magnitude.
 
-/// A dint code as a number of half steps.
-constexpr int dint_steps(int code, int bits, int zero_point) {
-  const int plus = (1 << bits) - 2; // half a step; the next code is minus half a step
-  return code < plus ? 2 * (code - zero_point) : 1 - 2 * (code - plus);
+/// The zero point that is not stored: of `uniform` 2^(bits-1), of `dint` two less, as its last two codes are special.
+constexpr int implied_zero_point(int bits, int dint) { return (1 << (bits - 1)) - (dint != 0 ? 2 : 0); }
+
+/// A dint code in units.
+constexpr int dint_units(int code, int bits, int zero_point, int dint) {
+  const int plus = (1 << bits) - 2; // one unit; the next code is minus one unit
+  return code < plus ? dint * (code - zero_point) : 1 - 2 * (code - plus);
 }
 
-/// Kernels that decode to unsigned bytes use weight = scale · (byte − centre), with dint scale / 2.
-constexpr int decoded_centre(int bits, bool has_zero_point, bool dint) {
-  const int zero = has_zero_point ? (1 << bits) - (dint ? 3 : 1) : implied_zero_point(bits, dint); // the largest
-  return dint ? 2 * zero : zero;
+/// A unit in steps.
+constexpr float dint_unit(int dint) { return dint == 0 ? 1.0F : 1.0F / static_cast<float>(dint); }
+
+/// Kernels that decode to unsigned bytes use weight = scale · dint_unit · (byte − centre).
+constexpr int decoded_centre(int bits, bool has_zero_point, int dint) {
+  const int zero = has_zero_point ? (1 << bits) - (dint != 0 ? 3 : 1) : implied_zero_point(bits, dint); // the largest
+  return dint != 0 ? dint * zero : zero;
 }
 
 /// Where things lie in a packed tensor. Trivially copyable, so kernels take it by value.
@@ -31,7 +37,7 @@ struct UniformLayout {
   Grouping inputs;
   std::size_t bits;      // 2, 3, 4 or 8
   bool has_zero_point;   // false: implied_zero_point()
-  bool dint = false;     // codes 2^bits - 2 and 2^bits - 1 are plus and minus half a step (docs/formats.md, dint)
+  int dint = 0;          // codes 2^bits - 2 and 2^bits - 1 are plus and minus 1/dint of a step; 0: of whole steps too
   bool codebook = false; // levels and scales of a group lie before its codes instead of scales behind them
 
   EDGEQ_MEMBER std::size_t tiles() const { return (n + kUniformTileRows - 1) / kUniformTileRows; }

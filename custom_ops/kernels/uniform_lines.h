@@ -8,20 +8,21 @@
 namespace edgeq::kernels {
 namespace {
 
-/// Doubled value of a dint code, plus `centre`; the zero point is implied unless it is stored, and then not subtracted.
-template <int Bits, bool ZeroPoint> constexpr std::uint8_t dint_entry(int code, int centre) {
-  return static_cast<std::uint8_t>(dint_steps(code, Bits, ZeroPoint ? 0 : implied_zero_point(Bits, true)) + centre);
+/// A dint code in units, plus `centre`; the zero point is implied unless it is stored, and then not subtracted.
+template <int Bits, bool ZeroPoint, int Dint> constexpr std::uint8_t dint_entry(int code, int centre) {
+  const int zero_point = ZeroPoint ? 0 : implied_zero_point(Bits, Dint);
+  return static_cast<std::uint8_t>(dint_units(code, Bits, zero_point, Dint) + centre);
 }
 
-template <int Bits, bool ZeroPoint> struct DintTable {
+template <int Bits, bool ZeroPoint, int Dint> struct DintTable {
   alignas(16) std::uint8_t entries[16] = {};
   constexpr explicit DintTable(int centre) {
     for (int code = 0; code < 1 << Bits; ++code)
-      entries[code] = dint_entry<Bits, ZeroPoint>(code, centre);
+      entries[code] = dint_entry<Bits, ZeroPoint, Dint>(code, centre);
   }
 };
 
-template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
+template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformLines {
   using Integers = typename V::Integers;
   using Fields = UniformFields<Bits>;
   static constexpr int kFields = static_cast<int>(Fields::kFields);
@@ -31,10 +32,10 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
   static constexpr int kCentre = decoded_centre(Bits, ZeroPoint, Dint); // of bytes(), unless kWide
 
   /// The largest of bytes().
-  static constexpr int kLargest =
-      kWide  ? 255
-      : Dint ? kCentre + dint_steps((1 << Bits) - 3, Bits, ZeroPoint ? 0 : implied_zero_point(Bits, true))
-             : (1 << Bits) - 1 + (ZeroPoint ? kCentre : 0);
+  static constexpr int kLargest = kWide  ? 255
+                                  : Dint ? dint_entry<Bits, ZeroPoint, Dint>((1 << Bits) - 3, kCentre)
+                                         : (1 << Bits) - 1 + (ZeroPoint ? kCentre : 0);
+  static_assert(kLargest <= 255, "a byte");
 
   /// The line that holds field `f` of a chunk, from `line` of its first line. The fourth line of a 3-bit chunk is made
   /// of the upper bits of the others: (A>>6) | (B>>6)<<2 | (C>>6)<<4.
@@ -66,14 +67,14 @@ template <class V, int Bits, bool ZeroPoint, bool Dint> struct UniformLines {
 
   /// What a lane of four bytes subtracts, from the zero points of its rows.
   EDGEQ_MEMBER static Integers zeros(const std::uint8_t* zero_points) {
-    return V::multiply(V::load_bytes(zero_points), V::all(Dint ? 0x02020202 : 0x01010101));
+    return V::multiply(V::load_bytes(zero_points), V::all(0x01010101 * (Dint ? Dint : 1)));
   }
 
   /// Unsigned bytes to be multiplied; `zero` from zeros(), ignored without zero points.
   EDGEQ_MEMBER static Integers bytes(const std::uint8_t* line, int f, Integers zero) {
     const Integers code = codes(line, f);
     if constexpr (Dint) {
-      static constexpr DintTable<Bits, ZeroPoint> kTable(kCentre);
+      static constexpr DintTable<Bits, ZeroPoint, Dint> kTable(kCentre);
       const Integers value = V::look_up(kTable.entries, code);
       return ZeroPoint ? V::subtract_below(value, zero, code, (1 << Bits) - 2) : value;
     }

@@ -14,7 +14,7 @@ constexpr std::size_t kRun = 32; // inputs multiplied at once
 
 /// Products: the exact sums of one activation block for both halves of the row block; constructed from the sums of the
 /// tokens' activations, add_run() adds a run's products.
-template <template <int, bool, bool, int> class Products, int Bits, bool ZeroPoint, bool Dint, int Tokens>
+template <template <int, bool, int, int> class Products, int Bits, bool ZeroPoint, int Dint, int Tokens>
 struct RegisterBlock {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
   static constexpr bool kZeros = ZeroPoint && !Dint; // subtracted from the sums
@@ -38,7 +38,7 @@ struct RegisterBlock {
     }
     prefetch_stream(trailer, 64);
     EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
-      const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(Dint ? 0.5F : 1.0F));
+      const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(dint_unit(Dint)));
       const __m256 zero = kZeros ? _mm256_cvtepi32_ps(load_8_bytes_as_int32(zeros + 8 * h)) : _mm256_setzero_ps();
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         float* rows = y + 32 * t + 8 * h;
@@ -75,7 +75,7 @@ struct RegisterBlock {
   }
 };
 
-template <template <int, bool, bool, int> class Products, int Bits, bool ZeroPoint, bool Dint> struct FewTokens {
+template <template <int, bool, int, int> class Products, int Bits, bool ZeroPoint, int Dint> struct FewTokens {
   static constexpr std::size_t kTokens = 4;
 
   static void run(const A8Block& block, std::size_t tokens) {

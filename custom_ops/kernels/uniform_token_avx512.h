@@ -122,12 +122,12 @@ template <class Lines> void matmul_a8_token(const MatmulA8& product, std::size_t
 }
 
 /// How codes become bytes for TokenBlock.
-template <int Bits, bool ZeroPoint, bool Dint> struct TokenLines : UniformLines<Vector512, Bits, ZeroPoint, Dint> {
+template <int Bits, bool ZeroPoint, int Dint> struct TokenLines : UniformLines<Vector512, Bits, ZeroPoint, Dint> {
   using Base = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
   static constexpr bool kZeroPoint = ZeroPoint;
   // Zero points of `uniform` are subtracted from the sums: cheaper than from every code.
   static constexpr bool kSubtractZeros = ZeroPoint && !Dint;
-  static constexpr float kScale = Dint ? 0.5F : 1.0F;
+  static constexpr float kScale = dint_unit(Dint);
 
   /// Codes are multiplied where they lie in their bytes, table entries are not.
   EDGEQ_MEMBER static constexpr int shift(int f) { return Dint ? 0 : Base::field_shift(f); }

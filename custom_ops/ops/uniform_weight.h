@@ -7,8 +7,16 @@
 
 namespace edgeq::ops {
 
+/// Attribute `denominator` of the `dint` format, which is 2 where it is absent.
+inline int read_denominator(const ort::KernelInfo& info) {
+  const std::int64_t denominator = info.int64_or("denominator", 2);
+  if (denominator != 2 && denominator != 4 && denominator != 8)
+    throw ort::Error("attribute denominator: found " + std::to_string(denominator) + ", wanted 2, 4 or 8");
+  return static_cast<int>(denominator);
+}
+
 /// Reads and checks the attributes of a weight in the `uniform`, or the `dint`, format: K, N, bits, group_size,
-/// has_zero_point.
+/// has_zero_point, denominator.
 inline kernels::UniformLayout read_uniform_layout(const ort::KernelInfo& info, bool dint = false) {
   const WeightShape shape = read_weight_shape(info);
   const std::int64_t bits = info.int64("bits");
@@ -18,7 +26,7 @@ inline kernels::UniformLayout read_uniform_layout(const ort::KernelInfo& info, b
     throw ort::Error("attribute bits: found " + std::to_string(bits) + ", wanted 2, 3, 4 or 8");
   kernels::UniformLayout layout{shape.n, shape.inputs, static_cast<std::size_t>(bits),
                                 info.size("has_zero_point", 0, 1) == 1};
-  layout.dint = dint;
+  layout.dint = dint ? read_denominator(info) : 0;
   return layout;
 }
 

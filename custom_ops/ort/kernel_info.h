@@ -27,6 +27,12 @@ public:
     return value;
   }
 
+  /// Reads an integer attribute that may be absent.
+  std::int64_t int64_or(const char* name, std::int64_t absent) const {
+    std::int64_t value = 0;
+    return api_.try_call(KernelInfoGetAttributeInt64, info_, name, &value) ? value : absent;
+  }
+
   /// Reads an integer attribute that must lie in [low, high]; throws Error otherwise.
   std::size_t size(const char* name, std::int64_t low, std::int64_t high) const {
     std::int64_t value = int64(name);

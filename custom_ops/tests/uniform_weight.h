@@ -19,7 +19,7 @@ using Random = std::mt19937;
 struct UniformCase {
   std::size_t n, k, bits, group_size;
   bool zero_point;
-  bool dint = false;
+  int dint = 0; // denominator of the special levels; 0: the format is `uniform`
 
   kernels::UniformLayout layout() const {
     kernels::UniformLayout layout{n, kernels::make_grouping(k, group_size), bits, zero_point};
@@ -27,17 +27,18 @@ struct UniformCase {
     return layout;
   }
   /// The largest zero point.
-  unsigned largest_zero() const { return (1U << bits) - (dint ? 3 : 1); }
+  unsigned largest_zero() const { return (1U << bits) - (dint != 0 ? 3 : 1); }
   /// The weight of a code in steps.
   double steps(unsigned code, int zero) const {
-    const unsigned plus = (1U << bits) - 2; // dint: half a step; the next code is minus half a step
-    if (dint && code >= plus)
-      return code == plus ? 0.5 : -0.5;
+    const unsigned plus = (1U << bits) - 2; // dint: a part of a step; the next code is minus as much
+    if (dint != 0 && code >= plus)
+      return (code == plus ? 1.0 : -1.0) / dint;
     return static_cast<int>(code) - zero;
   }
   std::string text() const {
     return "n=" + std::to_string(n) + " k=" + std::to_string(k) + " bits=" + std::to_string(bits) +
-           " group=" + std::to_string(group_size) + (zero_point ? " zero points" : "") + (dint ? " dint" : "");
+           " group=" + std::to_string(group_size) + (zero_point ? " zero points" : "") +
+           (dint != 0 ? " dint 1/" + std::to_string(dint) : "");
   }
 };
 
@@ -60,15 +61,14 @@ public:
       std::vector<int> zeros;
       for (std::size_t group = 0; group < groups_; ++group) {
         const auto half = static_cast<std::uint16_t>((random() & 0x83ffU) | (8 + random() % 8) << 10);
-        const int zero =
-            c.zero_point ? static_cast<int>(random() % (c.largest_zero() + 1)) : (1 << (c.bits - 1)) - (c.dint ? 2 : 0);
+        const int zero = zero_of(row, random, extreme);
         set_trailer(row, group, half, zero);
         scales.push_back(half_value(half));
         zeros.push_back(zero);
       }
       for (std::size_t k = 0; k < c.k; ++k) {
         const unsigned largest = (1U << c.bits) - 1;
-        const unsigned code = !extreme ? random() % (largest + 1) : row % 2 == 0 ? 0 : largest - (c.dint ? 2 : 0);
+        const unsigned code = !extreme ? random() % (largest + 1) : row % 2 == 0 ? 0 : largest - (c.dint != 0 ? 2 : 0);
         set_code(row, k, code);
         values_[row * c.k + k] = scales[k / group_] * c.steps(code, zeros[k / group_]);
       }
@@ -80,6 +80,14 @@ public:
   double value(std::size_t row, std::size_t k) const { return values_[row * case_.k + k]; }
 
 private:
+  /// `extreme`: as far as can be from the codes of the row.
+  int zero_of(std::size_t row, Random& random, bool extreme) const {
+    if (!case_.zero_point)
+      return (1 << (case_.bits - 1)) - (case_.dint != 0 ? 2 : 0);
+    const unsigned largest = case_.largest_zero();
+    return static_cast<int>(!extreme ? random() % (largest + 1) : row % 2 == 0 ? largest : 0);
+  }
+
   std::size_t tiles() const { return (case_.n + 31) / 32; }
   std::size_t trailer_bytes() const { return 64 + (case_.zero_point ? 32U : 0U); }
   std::size_t tile_bytes() const { return 32 * padded_k_ * case_.bits / 8 + groups_ * trailer_bytes(); }
@@ -132,7 +140,8 @@ template <class Visit> void for_each_uniform_case(const Visit& visit) {
         for (const bool zero_point : {false, true}) {
           visit(UniformCase{shape[0], shape[1], bits, group, zero_point});
           if (bits == 3 || bits == 4)
-            visit(UniformCase{shape[0], shape[1], bits, group, zero_point, true});
+            for (const int dint : {2, 4, 8})
+              visit(UniformCase{shape[0], shape[1], bits, group, zero_point, dint});
         }
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Generic, TypeVar
 
-from edgeq_devices.report.documents import Evaluation, Results, Row
+from edgeq_devices.report.documents import EnergyView, Evaluation, Results, Row
 from edgeq_devices.tables import binary_size, parameter_count, processor_ranges
 
 Item = TypeVar("Item")
@@ -43,6 +43,12 @@ class Grid:
 def measurements(results: Results) -> Grid:
     """The rows of all profiles."""
     return _grid(_MEASUREMENTS, results.rows, [bool(row.flags) for row in results.rows])
+
+
+def powers(results: Results) -> Grid:
+    """Power by phase of the rows that have energy."""
+    rows = [row for row in results.rows if row.energy]
+    return _grid(_POWER, rows, [bool(row.flags) for row in rows])
 
 
 def qualities(results: Results) -> Grid:
@@ -102,6 +108,31 @@ _MEASUREMENTS: tuple[Column[Row], ...] = (
     Column("load s", lambda row: f"{row.load_ns / 1e9:.2f}"),
     Column("peak anon", lambda row: binary_size(row.peak_anonymous)),
     Column("peak file", lambda row: binary_size(row.peak_file_backed)),
+)
+
+
+def _phase(measure: Callable[[EnergyView], float | None]) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        found = measure(row.energy) if row.energy else None
+        return "" if found is None else f"{found:.3g}"
+
+    return cell
+
+
+_POWER: tuple[Column[Row], ...] = (
+    Column("model", lambda row: row.model_filename, text=True),
+    Column("device", lambda row: row.device, text=True),
+    Column("threads", lambda row: str(row.n_threads)),
+    Column("cores", lambda row: processor_ranges(row.cpu_mask)),
+    Column("test", lambda row: row.test, text=True),
+    Column("idle before W", _phase(lambda energy: energy.idle_watts[0] if energy.idle_watts else None)),
+    Column("load W", _phase(lambda energy: energy.load_watts)),
+    Column("load J", _phase(lambda energy: energy.load_joules)),
+    Column("prompt W", _phase(lambda energy: energy.prompt_watts)),
+    Column("generation W", _phase(lambda energy: energy.token_watts)),
+    Column("idle after W", _phase(lambda energy: energy.idle_watts[-1] if energy.idle_watts else None)),
+    Column("meter", lambda row: row.energy.source if row.energy else "", text=True),
+    Column("leaves out", lambda row: row.energy.leaves_out if row.energy else "", text=True),
 )
 
 _QUALITIES: tuple[Column[Evaluation], ...] = (

@@ -37,6 +37,11 @@ class EnergyView(_View):
     prompt_net_joules: Finite | None = None
     token_joules: Finite | None = None
     token_net_joules: Finite | None = None
+    idle_watts: list[Finite] = []
+    load_watts: Finite | None = None
+    load_joules: Finite | None = None
+    prompt_watts: Finite | None = None
+    token_watts: Finite | None = None
 
 
 class SustainedView(_View):

@@ -9,7 +9,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.report.columns import measurements, qualities
+from edgeq_devices.report.columns import measurements, powers, qualities
 from edgeq_devices.report.documents import Results, Row
 from edgeq_devices.report.machine import machines
 from edgeq_devices.report.plots import figures
@@ -31,9 +31,11 @@ def render(results: Results, title: str) -> str:
         title=title,
         results=results,
         measurements=measurements(results),
+        powers=powers(results),
         qualities=qualities(results),
         flagged=sum(bool(row.flags) for row in results.rows),
         flags=[(_where(row), flag) for row in results.rows for flag in row.flags],
+        missing=sorted({(row.device, row.energy_missing) for row in results.rows if row.energy_missing}),
         plots=list(_plots(results)),
         conditions=machines(results),
     )

@@ -6,8 +6,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
-from edgeq_devices.report.columns import Grid, measurements, qualities
+from edgeq_devices.report.columns import Grid, measurements, powers, qualities
 from edgeq_devices.report.documents import Results
 from edgeq_devices.tables import aligned_table, processor_ranges
 
@@ -24,6 +25,8 @@ def markdown(results: Results, title: str) -> str:
             for flag in row.flags
         ]
         parts += [_table(measurements(results)), *(["".join(notes)] if notes else [])]
+    if any(row.energy for row in results.rows):
+        parts.append(_table(powers(results)))
     if results.evaluations:
         parts.append(_table(qualities(results)))
     return "\n".join(parts)
@@ -45,7 +48,7 @@ def comma_separated(results: Results) -> str:
                 **row.model_dump(exclude=_LEFT_OUT),
                 "cpu_mask": processor_ranges(row.cpu_mask),
                 "flags": "; ".join(row.flags),
-                **{f"energy_{name}": value for name, value in energy.items()},
+                **{f"energy_{name}": _cell(value) for name, value in energy.items()},
                 **(found.quality.model_dump() if found and found.quality else {}),
             }
         )
@@ -54,6 +57,10 @@ def comma_separated(results: Results) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def json_text(results: Results) -> str:

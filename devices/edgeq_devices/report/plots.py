@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MIB = 1024**2
+SIDES = ("top center", "bottom center")  # of marks, for their labels in turn
 LAYOUT = {
     "template": "plotly_white",
     "height": 420,
@@ -103,6 +106,13 @@ def _where(row: Row) -> str:
     return f"{row.device}, {row.n_threads} thread{'s' if row.n_threads > 1 else ''}"
 
 
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names without the words that all of them begin with, as marks that lie close together leave little room."""
+    words = {name: re.split(r"(?<=[-_ .])", name) for name in names}
+    shared = list(itertools.takewhile(lambda column: len(set(column)) == 1, zip(*words.values(), strict=False)))
+    return {name: "".join(parts[len(shared) :]) or name for name, parts in words.items()}
+
+
 def plain(text: str) -> str:
     """A text as plotly shows it: its labels understand a few HTML tags, which results must not contain."""
     return text.replace("<", "‹").replace(">", "›")
@@ -112,14 +122,16 @@ def _scatter(title: str, x: str, y: str, groups: dict[str, list[Point]]) -> Figu
     from plotly import graph_objects
 
     figure = graph_objects.Figure(layout={"title": {"text": title}, **LAYOUT})
+    labels = short_names([point.text for points in groups.values() for point in points])
     for name, points in groups.items():
         ordered = sorted(points, key=lambda point: point.x)
         figure.add_scatter(
             x=[point.x for point in ordered],
             y=[point.y for point in ordered],
-            text=[plain(point.text) for point in ordered],
+            text=[plain(labels[point.text]) for point in ordered],
+            hovertext=[plain(point.text) for point in ordered],
             mode="markers+text",
-            textposition="top center",
+            textposition=[SIDES[number % len(SIDES)] for number in range(len(ordered))],
             cliponaxis=False,
             marker={"symbol": ["circle-open" if point.flagged else "circle" for point in ordered], "size": 10},
             name=plain(name),

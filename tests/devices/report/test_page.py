@@ -12,7 +12,7 @@ from edgeq.errors import EdgeqError
 from edgeq_devices.report.documents import Results, load_results
 from edgeq_devices.report.llama_bench import llama_bench_rows
 from edgeq_devices.report.page import render
-from edgeq_devices.report.plots import figures
+from edgeq_devices.report.plots import figures, short_names
 from tests.devices.report.samples import evaluation, profile, row, write
 
 ENERGY = {
@@ -21,6 +21,9 @@ ENERGY = {
     "watts": 6.5,
     "token_joules": 0.55,
     "token_net_joules": 0.31,
+    "idle_watts": [2.25, 2.5],
+    "load_watts": 4.75,
+    "token_watts": 6.5,
 }
 
 
@@ -72,9 +75,12 @@ def test_numbers_flags_and_reasons_are_on_the_page(tmp_path: Path) -> None:
         "20.1",
         "95.0%",
         "Cortex-A76",
+        "2.25",
+        "4.75",
+        "Power by phase",
     ):
         assert wanted in text
-    assert "No energy: no power sensor on this machine" in text
+    assert "No energy of local: no power sensor on this machine" in text
 
 
 def test_results_are_text_and_never_markup(tmp_path: Path) -> None:
@@ -96,6 +102,23 @@ def test_plots_are_those_that_the_results_allow(tmp_path: Path) -> None:
     ]
     with_energy = [figure.layout.title.text for figure in figures(results(tmp_path, row(energy=ENERGY)))]
     assert "Quality against energy" in with_energy
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["tiny-1.1b-w4g128", "tiny-1.1b-w3g64-bcq"], ["w4g128", "w3g64-bcq"]),
+        (["tiny-w4", "tiny-w8"], ["w4", "w8"]),
+        (["w4g128", "w4g64"], ["w4g128", "w4g64"]),
+        (["tiny-w4", "tiny-w4"], ["tiny-w4", "tiny-w4"]),
+        (["a", "b-c"], ["a", "b-c"]),
+        (["a-", "a-b"], ["a-", "b"]),
+        ([], []),
+    ],
+)
+def test_marks_are_labelled_by_what_differs(names: list[str], short: list[str]) -> None:
+    found = short_names(names)
+    assert [found[name] for name in names] == short
 
 
 def test_flagged_rows_are_hollow_and_in_no_bar(tmp_path: Path) -> None:

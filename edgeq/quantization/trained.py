@@ -103,9 +103,9 @@ def read_quantizers(directory: Path) -> TrainedQuantizers:
         raise EdgeqError("checkpoint has no trained quantizers", file=path, field="--method qat", remedy=_REMEDY)
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            described = json.loads((file.metadata() or {})["edgeq"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return TrainedQuantizers(path, json.loads(metadata["schemes"]), json.loads(metadata["settings"]), tensors)
+        return TrainedQuantizers(path, described["schemes"], described["settings"], tensors)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise EdgeqError(f"damaged quantizers ({error})", file=path, remedy=_REMEDY) from error
 

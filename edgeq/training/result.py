@@ -76,6 +76,7 @@ def _fill(directory: Path, student: Student, source: Checkpoint, training: dict[
             tensors[f"{name}.zero_points"] = zeros.contiguous()
         schemes[name] = str(student.targets[name][1])
     chosen = {name: training["settings"][name] for name in ("scheme", "vocabulary", "layers", "skip")}
-    metadata = {"schemes": json.dumps(schemes), "settings": json.dumps(chosen)}
+    # One entry: safetensors writes several in any order.
+    metadata = {"edgeq": json.dumps({"schemes": schemes, "settings": chosen})}
     save_file(tensors, directory / QUANTIZERS_NAME, metadata)
     (directory / TRAINING_NAME).write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")

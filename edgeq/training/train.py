@@ -165,7 +165,11 @@ def _windows_per_step(settings: Settings, processes: Processes) -> int:
     return settings.batch * settings.accumulate * processes.count
 
 
+def has_bfloat16() -> bool:
+    """Whether there is a GPU, or the processor multiplies bfloat16 by instructions of its own."""
+    return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _check_bfloat16(settings: Settings) -> None:
-    supported = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if settings.bfloat16 and not supported:
+    if settings.bfloat16 and not has_bfloat16():
         raise EdgeqError("this processor computes no bfloat16", field="--bf16", remedy="leave it out")

@@ -25,6 +25,8 @@ from edgeq.schemes import Scheme
         ("w4a8-dint", Scheme(DintFormat(4), 8)),
         ("w3a8ta-dint0.25", Scheme(DintFormat(3, denominator=4), 8, "token-asym")),
         ("w4g64-dint0.125-asym", Scheme(DintFormat(4, 64, symmetric=False, denominator=8))),
+        ("w4a8-auto", Scheme(UniformFormat(4), 8, auto=True)),
+        ("w3g64-auto-asym", Scheme(UniformFormat(3, 64, symmetric=False), auto=True)),
         ("w3g64-bcq", Scheme(BcqFormat(3, 64))),
         ("w1a32-bcq", Scheme(BcqFormat(1), 32)),
         ("fp32", Scheme(None)),
@@ -57,7 +59,7 @@ def test_vocabularies_get_eight_bits(scheme: str, wanted: str) -> None:
         ("", "unknown scheme"),
         ("4bit", "unknown scheme"),
         ("w4g128-", "unknown scheme"),
-        ("w4-nf", "unknown format, found nf, wanted bcq or .*uniform"),
+        ("w4-nf", "unknown format, found nf, wanted auto or bcq or .*uniform"),
         ("w5g128", "unsupported bits, found 5"),
         ("w4g100", "unsupported group size, found 100"),
         ("w4a12", "unsupported activation bits, found 12, wanted 8 or 8t or 8ta or 8s or 16 or 32"),
@@ -66,6 +68,7 @@ def test_vocabularies_get_eight_bits(scheme: str, wanted: str) -> None:
         ("w5a8-dint", "format dint: unsupported bits, found 5, wanted 3 or 4"),
         ("w4a8-dint0.5", "unknown format, found dint0.5, wanted .* dint0.125 or dint0.25"),
         ("w3-bcq-asym", "always have an offset"),
+        ("w2-auto", "nothing to choose between, found 2 bits, wanted 3 or 4"),
     ],
 )
 def test_bad_schemes_are_refused(text: str, message: str) -> None:
@@ -83,3 +86,27 @@ def test_any_text_is_a_scheme_or_a_clear_error(text: str) -> None:
         message = f"wanted {scheme}"
         assert Scheme.parse(str(scheme)) == scheme
     assert "wanted" in message
+
+
+def test_a_choice_of_formats_is_between_those_of_the_same_size() -> None:
+    scheme = Scheme.parse("w3a8tg64-auto-asym")
+    assert [str(scheme.with_format(fmt)) for fmt in scheme.formats] == [
+        "w3a8tg64-asym",
+        "w3a8tg64-dint-asym",
+        "w3a8tg64-dint0.25-asym",
+        "w3a8tg64-dint0.125-asym",
+    ]
+    assert len({fmt.packed_size(40, 100) for fmt in scheme.formats}) == 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "wanted"),
+    [
+        ("w4g64-asym", "auto", "w4g64-auto-asym"),
+        ("w4a8ta-dint", "uniform", "w4a8ta"),
+        ("w3g64-bcq", "dint0.25", "w3g64-dint0.25"),
+        ("fp32", "dint", "fp32"),
+    ],
+)
+def test_schemes_in_another_format(scheme: str, name: str, wanted: str) -> None:
+    assert str(Scheme.parse(scheme).in_format(name)) == wanted

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +65,61 @@ def read_calibration(
     """
     context = context_length(checkpoint.config)
     length = length if length is not None else min(DEFAULT_LENGTH, context)
-    _check_range("--samples", samples, 1, 1_000_000)
-    _check_range("--length", length, MIN_LENGTH, context)
-    prefix: list[int] = []
-    suffix: list[int] = []
-    if not holds_token_ids(file) and not _is_decoder(checkpoint.config):
-        prefix, suffix = _frame(Tokenizer.from_directory(checkpoint.directory))
-    rows = read_rows(checkpoint, file)
-    inner = _draw(rows, length - len(prefix) - len(suffix), samples, seed, file)
-    columns = [np.broadcast_to(np.asarray(part, np.int64), (len(inner), len(part))) for part in (prefix, suffix)]
-    return CalibrationData(np.concatenate([columns[0], inner, columns[1]], 1), file.name, seed)
+    check_range("--samples", samples, 1, 1_000_000)
+    check_range("--length", length, MIN_LENGTH, context)
+    return WindowSource.open(checkpoint, file).draw(length, samples, seed)
+
+
+@dataclass(frozen=True)
+class WindowSource:
+    """What windows are drawn from.
+
+    Attributes:
+        rows: Token ids of each text.
+        prefix: What stands at the beginning of each window.
+        suffix: What stands at its end.
+        file: Where the texts came from.
+    """
+
+    rows: list[NDArray[np.int64]]
+    prefix: list[int]
+    suffix: list[int]
+    file: Path
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, file: Path) -> WindowSource:
+        """Reads a file; errors as in `read_rows`."""
+        prefix: list[int] = []
+        suffix: list[int] = []
+        if not holds_token_ids(file) and not _is_decoder(checkpoint.config):
+            prefix, suffix = _frame(Tokenizer.from_directory(checkpoint.directory))
+        return cls(read_rows(checkpoint, file), prefix, suffix, file)
+
+    def draw(self, length: int, samples: int, seed: int) -> CalibrationData:
+        """At most so many windows of so many tokens.
+
+        Raises:
+            EdgeqError: There are not as many tokens.
+        """
+        inner = _draw(self.rows, length - len(self.prefix) - len(self.suffix), samples, seed, self.file)
+        columns = [np.broadcast_to(np.asarray(p, np.int64), (len(inner), len(p))) for p in (self.prefix, self.suffix)]
+        return CalibrationData(np.concatenate([columns[0], inner, columns[1]], 1), self.file.name, seed)
+
+    def split(self, share: float) -> tuple[WindowSource, WindowSource]:
+        """A first part with a share of the tokens, and the others; texts stay whole where there are several."""
+        if len(self.rows) == 1:
+            place = int(share * len(self.rows[0]))
+            parts = [self.rows[0][:place]], [self.rows[0][place:]]
+        else:
+            ends = np.cumsum([len(row) for row in self.rows])
+            kept = int((ends <= share * ends[-1]).sum())
+            parts = self.rows[:kept], self.rows[kept:]
+        return replace(self, rows=parts[0]), replace(self, rows=parts[1])
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return sum(map(len, self.rows))
 
 
 def read_rows(checkpoint: Checkpoint, file: Path) -> list[NDArray[np.int64]]:
@@ -138,7 +183,8 @@ def _check_vocabulary(rows: list[NDArray[np.int64]], config: dict[str, Any], fil
             )
 
 
-def _check_range(option: str, value: int, low: int, high: int) -> None:
+def check_range(option: str, value: int, low: int, high: int) -> None:
+    """Refuses an option outside its range, ends included."""
     if not low <= value <= high:
         raise EdgeqError("out of range", field=option, found=value, wanted=f"{low} to {high}")
 

@@ -188,6 +188,7 @@ def command(
         split=split_inputs,
         layer_costs=layer_costs,
     )
+    timed = device is not None and (max_latency is not None or max_energy is not None)
     plan = recipes.build_recipe(
         recipe,
         model=model,
@@ -208,7 +209,7 @@ def command(
         portable=portable or None,
         compress=compress,
         targets=target,
-        budget=limits,
+        budget=None if timed else limits,
     )
     plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
     if number_format is not None:

@@ -19,7 +19,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format
 from edgeq.quantization.activations import static_scale
 from edgeq.quantization.corrections import restore_corrections
-from edgeq.quantization.layers import PackedLayer, as_matrix, pack_layer, scheme_of
+from edgeq.quantization.layers import PackedLayer, as_matrix, pack_best, scheme_of, squared_error
 from edgeq.quantization.linear import PackedWeight
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.preparation import prepare_block
@@ -60,13 +60,9 @@ class BlockQuantizer:
     ) -> None:
         self.plan, self.runner, self.block, self.name = plan, runner, block, name
         self.config, self.sequential, self.sensitivities = config, sequential, sensitivities
-        self.formats: dict[str, Format] = {}
-        self.targets: dict[str, Target] = {}
-        for target in targets:
-            fmt = scheme_of(plan, target).weights
-            if fmt is not None:
-                layer = target.name.removeprefix(f"{name}.")
-                self.formats[layer], self.targets[layer] = fmt, target
+        self.targets = {
+            target.name.removeprefix(f"{name}."): target for target in targets if scheme_of(plan, target).weights
+        }
 
     def quantize(self, count: Callable[[int], None]) -> Layers:
         """The packed layers by their names in the model.
@@ -110,8 +106,9 @@ class BlockQuantizer:
         weight = as_matrix(linear.get_parameter("weight").detach(), target)
         if statistics is not None:
             statistics = replace(statistics, fisher=self.sensitivities(target))
-        packed = pack_layer(target, weight, self.formats[layer], pipeline, statistics)
-        if statistics is not None and scheme_of(self.plan, target).activation_mode == "static":
+        scheme = scheme_of(self.plan, target)
+        packed = pack_best(target, weight, scheme, pipeline, statistics)
+        if statistics is not None and scheme.activation_mode == "static":
             packed = replace(packed, activation_scale=static_scale(statistics.absmax))
         matrix = packed.dense()
         seconds = time.perf_counter() - start
@@ -124,9 +121,7 @@ class BlockQuantizer:
 
 def _relative_error(weight: Tensor, quantized: Tensor, gram: Tensor) -> float:
     """‖X (Ŵ − W)ᵀ‖ / ‖X Wᵀ‖ over the calibration tokens."""
-    gram = gram.float()
-    difference = quantized - weight.float()
-    changed, whole = (((matrix @ gram) * matrix).sum(dtype=torch.float64) for matrix in (difference, weight.float()))
+    changed, whole = (squared_error(matrix, weight, gram) for matrix in (quantized, torch.zeros_like(weight)))
     return float((changed / whole).clamp(min=0).sqrt())
 
 
@@ -146,6 +141,7 @@ def block_tensors(block: nn.Module, name: str, layers: Layers) -> dict[str, Tens
     tensors: dict[str, Tensor] = {}
     for layer, packed in layers.items():
         tensors[f"packed.{layer}"] = packed.weight.data
+        tensors[f"format.{layer}"] = _name_of(packed.weight.format)
         if packed.activation_scale is not None:
             tensors[f"activation_scale.{layer}"] = torch.tensor(packed.activation_scale, dtype=torch.float64)
         for index, correction in enumerate(packed.corrections):
@@ -168,9 +164,10 @@ def restore_block(model: nn.Module, plan: Plan, targets: Sequence[Target], tenso
     """
     layers: Layers = {}
     for target in targets:
-        fmt = scheme_of(plan, target).weights
-        if fmt is None:
+        formats = scheme_of(plan, target).formats
+        if not formats:
             continue
+        fmt = next(fmt for fmt in formats if torch.equal(tensors[f"format.{target.name}"], _name_of(fmt)))
         weight = PackedWeight(tensors[f"packed.{target.name}"], fmt, target.rows, target.columns)
         corrections = restore_corrections(_corrections(tensors, target), target.columns)
         scale = tensors.get(f"activation_scale.{target.name}")
@@ -181,6 +178,11 @@ def restore_block(model: nn.Module, plan: Plan, targets: Sequence[Target], tenso
             module, _, leaf = key.removeprefix("parameter.").rpartition(".")
             setattr(model.get_submodule(module), leaf, nn.Parameter(value, requires_grad=False))
     return layers
+
+
+def _name_of(fmt: Format) -> Tensor:
+    """A format's suffix as a tensor of bytes, as safetensors holds nothing else."""
+    return torch.tensor(list(f"w{fmt.bits}{fmt.scheme_suffix}".encode()), dtype=torch.uint8)
 
 
 def _corrections(tensors: dict[str, Tensor], target: Target) -> list[dict[str, Tensor]]:

@@ -44,12 +44,14 @@ class Calibration:
         work: Directory of finished blocks, from which an interrupted run continues; without one nothing is kept.
         memory: Bytes that the activations may take; beyond them they lie in a file.
         sequential: Whether a layer is observed after the layers that run before it in its block are quantized.
+        length_reason: Why the windows are as long as they are, where that was chosen.
     """
 
     data: CalibrationData
     work: Path | None = None
     memory: int = DEFAULT_MEMORY
     sequential: bool = True
+    length_reason: str | None = None
 
     def record(self) -> CalibrationRecord:
         """For the manifest."""
@@ -60,6 +62,7 @@ class Calibration:
             samples=samples,
             length=length,
             seed=self.data.seed,
+            length_reason=self.length_reason,
         )
 
 

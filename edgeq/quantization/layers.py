@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from edgeq.schemes import Scheme
 
 if TYPE_CHECKING:
     from edgeq.calibration.statistics import LayerStatistics
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,32 @@ def pack_layer(
             remedy=error.remedy or "keep the layer in fp32 with --skip",
         ) from error
     return PackedLayer(PackedWeight(torch.from_numpy(packed), fmt, target.rows, target.columns), result.corrections)
+
+
+def pack_best(
+    target: Target, weight: Tensor, scheme: Scheme, pipeline: Pipeline, statistics: LayerStatistics | None = None
+) -> PackedLayer:
+    """Packs the weight of a layer in the format of its scheme; of several, in the one of least output error.
+
+    The error is that of the layer's outputs over the calibration tokens, corrections included; without calibration,
+    that of the weights. Of formats that err alike the first is taken. Arguments and errors as in `pack_layer`.
+    """
+    packed = [pack_layer(target, weight, fmt, pipeline, statistics) for fmt in scheme.formats]
+    if len(packed) == 1:
+        return packed[0]
+    gram = None if statistics is None else statistics.gram
+    errors = [float(squared_error(weight, layer.dense(), gram)) for layer in packed]
+    best = packed[errors.index(min(errors))]
+    named = ", ".join(f"{scheme.with_format(f)} {error:.4g}" for f, error in zip(scheme.formats, errors, strict=True))
+    logger.info("%s: %s of %s", target.name, scheme.with_format(best.weight.format), named)
+    return best
+
+
+def squared_error(weight: Tensor, quantized: Tensor, gram: Tensor | None) -> Tensor:
+    """Σ‖X (Ŵ − W)ᵀ‖² over the calibration tokens, or Σ‖Ŵ − W‖² without XᵀX; float64."""
+    difference = quantized.float() - weight.float()
+    moved = difference if gram is None else difference @ gram.float()
+    return (moved * difference).sum(dtype=torch.float64)
 
 
 def as_matrix(weight: Tensor, target: Target) -> Tensor:
@@ -156,7 +185,7 @@ def quantize_unobserved(
         return
     weight = as_matrix(load(f"{target.name}.weight"), target)
     pipeline = pipeline or plan.pipeline_for(vocabulary=target.vocabulary)
-    layer = pack_layer(target, weight, scheme.weights, pipeline)
+    layer = pack_best(target, weight, scheme, pipeline)
     linear = target.tied or target.name
     has_bias = getattr(model.get_submodule(linear), "bias", None) is not None
     replace_layer(model, target, scheme, layer, load(f"{linear}.bias").float() if has_bias else None)
@@ -168,12 +197,22 @@ def corrections_of(model: nn.Module, name: str) -> Sequence[Any]:
     return list(module.corrections) if isinstance(module, QuantLinear) else []
 
 
+def as_packed(model: nn.Module, record: LayerRecord) -> LayerRecord:
+    """A planned record with the format that the layer got."""
+    scheme = Scheme.parse(record.scheme)
+    module = model.get_submodule(record.name)
+    if not scheme.auto or not isinstance(module, QuantLinear | QuantEmbedding):
+        return record
+    return record.model_copy(update={"scheme": str(scheme.with_format(module.weight.format))})
+
+
 def _operators(target: Target, scheme: Scheme) -> list[str]:
     fmt = scheme.weights
     if fmt is None:
         names = {"embedding": "Gather", "linear": "MatMul"}
         return [names[target.kind if target.kind == "embedding" else "linear"], *(["MatMul"] if target.tied else [])]
-    matmul = matmul_operator(fmt, target.rows, target.columns, scheme.activation_bits)[0]
+    shape = target.rows, target.columns
+    matmul = matmul_operator(fmt, *shape, scheme.activation_bits, scheme.activation_mode)[0]
     if target.kind != "embedding":
         return [matmul]
     return [gather_operator(fmt, target.rows, target.columns)[0], *([matmul] if target.tied else [])]

@@ -101,8 +101,12 @@ class Plan:
     @property
     def static_activations(self) -> bool:
         """Whether a scheme has scales of activations from calibration."""
-        schemes = (self.default, *(scheme for _, scheme in self.overrides))
-        return any(scheme.activation_mode == "static" for scheme in schemes)
+        return any(scheme.activation_mode == "static" for scheme in self.schemes)
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """All that it names for layers other than the vocabulary."""
+        return (self.default, *(scheme for _, scheme in self.overrides))
 
     def describe_method(self) -> str:
         """Methods and options, as recorded in the manifest."""

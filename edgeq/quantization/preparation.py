@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -63,6 +64,20 @@ def prepare_block(
 def activation_quantizers(schemes: Mapping[str, Scheme]) -> dict[str, ActivationQuantizer]:
     """What rounds the inputs of each layer as its operator does, by layer; none where they stay float."""
     return {layer: quantizer for layer, scheme in schemes.items() if (quantizer := _quantizer(scheme)) is not None}
+
+
+@contextmanager
+def rounding_inputs(block: nn.Module, quantizers: Mapping[str, ActivationQuantizer]) -> Iterator[None]:
+    """Rounds what the layers of a float block read, by their names inside it, as long as the context lasts."""
+    handles = [
+        block.get_submodule(layer).register_forward_pre_hook(lambda _, args, change=change: (change(args[0]),))
+        for layer, change in quantizers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _quantizer(scheme: Scheme) -> ActivationQuantizer | None:

@@ -14,7 +14,7 @@ from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
 from edgeq.quantization.blockwise import Calibration, quantize_blocks
 from edgeq.quantization.corrections import corrected_record
-from edgeq.quantization.layers import corrections_of, layer_record, quantize_unobserved, scheme_of
+from edgeq.quantization.layers import as_packed, corrections_of, layer_record, quantize_unobserved, scheme_of
 from edgeq.quantization.loading import Load, checkpoint_loader, materialize
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.skeleton import build_skeleton, find_targets
@@ -137,4 +137,4 @@ def _quantize(
 
 
 def _with_corrections(model: nn.Module, records: list[LayerRecord]) -> list[LayerRecord]:
-    return [corrected_record(record, corrections_of(model, record.name)) for record in records]
+    return [corrected_record(as_packed(model, record), corrections_of(model, record.name)) for record in records]

@@ -292,6 +292,10 @@ def _check_calibrated(recipe: Recipe, plan: Plan) -> None:
                 wanted="rtn without --calibration",
                 remedy="give the checkpoint instead of its ONNX file",
             )
+        if plan.static_activations:
+            raise EdgeqError(
+                "no static scales of activations for ONNX files", field="--scheme", found=recipe.scheme, wanted="a8t"
+            )
         if any(scheme.auto for scheme in plan.schemes):
             raise EdgeqError(
                 "no choice of formats for ONNX files", field="--scheme", found=recipe.scheme, wanted="one format"

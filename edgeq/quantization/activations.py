@@ -67,7 +67,7 @@ def _asymmetric(x: Tensor) -> Tensor:
     low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
     # The halves are halved first: their difference may not overflow.
     scale = (high / 2 - low / 2) / LARGEST
-    zero = torch.where(scale > 0, (-LARGEST - low / scale).round(), torch.zeros_like(scale))
+    zero = torch.where(scale > 0, (-LARGEST - low / scale).round().clamp(-LARGEST, LARGEST), torch.zeros_like(scale))
     codes = ((x / scale).round() + zero).clamp(-LARGEST, LARGEST)
     codes = torch.where(scale > 0, codes - zero, torch.zeros_like(codes))
     return _spoiled(codes * scale, x, scale)

@@ -12,10 +12,8 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format
 from edgeq.quantization.activations import fake_quantize
 from edgeq.quantization.corrections import Correction, check_corrections
-from edgeq.quantization.operators import DOMAIN, VERSION, matmul_operator
+from edgeq.quantization.operators import DOMAIN, ROW_SUMS_INPUT, VERSION, matmul_operator, row_sums
 from edgeq.schemes import ActivationMode
-
-ROW_SUMS_INPUT = 7  # of DintGemm (docs/operators.md); before it X and up to three weights with their biases
 
 
 class PackedWeight(nn.Module):
@@ -84,9 +82,7 @@ class QuantLinear(nn.Module):
         )
         if activation_mode == "static":
             self.attributes["activation_scale"] = checked_scale(activation_scale)
-        # The weights times the zero point of a token, which the operator takes off its products.
-        sums = weight.dequantize().double().sum(1).float() if activation_mode == "token-asym" else None
-        self.register_buffer("row_sums", sums)
+        self.register_buffer("row_sums", _row_sums(weight) if activation_mode == "token-asym" else None)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., K]`` to ``[..., N]``, float32."""
@@ -109,6 +105,10 @@ class QuantLinear(nn.Module):
         return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{self.operator}", inputs, self.attributes, dtype=x.dtype, shape=shape, version=VERSION
         )
+
+
+def _row_sums(weight: PackedWeight) -> Tensor:
+    return torch.from_numpy(row_sums(weight.format, weight.data.numpy(), weight.rows, weight.columns))
 
 
 def checked_scale(scale: float | None, layer: str | None = None) -> float:

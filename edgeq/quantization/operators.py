@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edgeq.errors import EdgeqError
 from edgeq.formats import BcqFormat, CodebookFormat, DintFormat, Format, UniformFormat
+from edgeq.formats.layout import Bytes, Floats
 from edgeq.schemes import ActivationMode
 
 DOMAIN = "com.edgeq"
 VERSION = 1
+ROW_SUMS_INPUT = 7  # of DintGemm; before it X and up to three weights with their biases
 # The operator's words for modes of activation quantization (attribute activation_quantization).
 QUANTIZATIONS: dict[ActivationMode, str] = {
     "block": "block",
@@ -66,3 +70,9 @@ def _format_attributes(fmt: Format) -> Attributes:
     if isinstance(fmt, DintFormat) and fmt.denominator != 2:
         attributes["denominator"] = fmt.denominator
     return attributes
+
+
+def row_sums(fmt: Format, packed: Bytes, rows: int, columns: int) -> Floats:
+    """The sums of a packed matrix's rows, float32 ``[rows]``: what zero points of activations are multiplied by."""
+    weights = fmt.decode(fmt.unpack(packed, rows, columns))  # type: ignore[arg-type]
+    return np.asarray(weights.sum(1, dtype=np.float64), np.float32)

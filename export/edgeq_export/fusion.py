@@ -12,7 +12,7 @@ from itertools import chain
 
 import onnx_ir as ir
 
-from edgeq.quantization.operators import DOMAIN
+from edgeq.quantization.operators import DOMAIN, ROW_SUMS_INPUT
 from edgeq_export.node_names import inherit_module
 
 OPERATORS = ("DintGemm", "LutGemm")
@@ -47,12 +47,16 @@ def _key(node: ir.Node) -> Key:
 
 def _fuse(nodes: Sequence[ir.Node]) -> None:
     first = nodes[0]
-    weights = chain.from_iterable((node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else None) for node in nodes)
+    weights = chain.from_iterable((node.inputs[1], _input(node, 2)) for node in nodes)
+    inputs = [first.inputs[0], *weights]
+    sums = [_input(node, ROW_SUMS_INPUT) for node in nodes]
+    if any(sums):
+        inputs += [*[None] * (ROW_SUMS_INPUT - len(inputs)), *sums]
     rows = {f"N{index or ''}": node.attributes["N"].as_int() for index, node in enumerate(nodes)}
     others = {name: value.value for name, value in first.attributes.items() if name != "N"}
     fused = ir.node(
         first.op_type,
-        [first.inputs[0], *weights],
+        inputs,
         others | rows,
         domain=DOMAIN,
         num_outputs=len(nodes),
@@ -63,3 +67,8 @@ def _fuse(nodes: Sequence[ir.Node]) -> None:
     assert first.graph is not None
     outputs = [node.outputs[0] for node in nodes]
     ir.convenience.replace_nodes_and_values(first.graph, first, nodes, [fused], outputs, fused.outputs)
+
+
+def _input(node: ir.Node, index: int) -> ir.Value | None:
+    """An input that may be left out."""
+    return node.inputs[index] if index < len(node.inputs) else None

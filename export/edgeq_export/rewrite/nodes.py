@@ -6,12 +6,14 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeq.quantization.operators import DOMAIN, Attributes
+from edgeq.quantization.operators import DOMAIN, ROW_SUMS_INPUT, Attributes
 from edgeq_export.passes import replace_node
 from edgeq_export.rewrite.matching import Use
 
 
-def replace_use(use: Use, packed: ir.Value, operator: str, attributes: Attributes) -> None:
+def replace_use(
+    use: Use, packed: ir.Value, operator: str, attributes: Attributes, row_sums: ir.Value | None = None
+) -> None:
     """Replaces a use of a matrix by an edgeq operator on the packed matrix.
 
     The operators compute in float32; in a graph of 16-bit floats, casts before and after keep its types as they were.
@@ -21,14 +23,20 @@ def replace_use(use: Use, packed: ir.Value, operator: str, attributes: Attribute
         packed: The packed matrix, an initializer.
         operator: Operator type.
         attributes: Its attributes.
+        row_sums: The sums of the matrix's rows, an initializer, where a product wants them.
     """
-    nodes = (_gather if use.gathers else _matmul)(use, packed, operator, attributes)
+    if use.gathers:
+        nodes = _gather(use, packed, operator, attributes)
+    else:
+        nodes = _matmul(use, packed, operator, attributes, row_sums)
     if use.dtype != ir.DataType.FLOAT:
         nodes.append(_cast(nodes[-1].outputs[0], use.dtype))
     replace_node(use.node, nodes, use.output)
 
 
-def _matmul(use: Use, packed: ir.Value, operator: str, attributes: Attributes) -> list[ir.Node]:
+def _matmul(
+    use: Use, packed: ir.Value, operator: str, attributes: Attributes, row_sums: ir.Value | None
+) -> list[ir.Node]:
     nodes: list[ir.Node] = []
 
     def widen(value: ir.Value) -> ir.Value:
@@ -38,7 +46,9 @@ def _matmul(use: Use, packed: ir.Value, operator: str, attributes: Attributes) -
         return nodes[-1].outputs[0]
 
     bias = use.bias and _constant_bias(use.bias, use.shape[0], f"{use.output.name}.bias")
-    inputs = [widen(use.data), packed, *([bias] if bias else [])]
+    inputs: list[ir.Value | None] = [widen(use.data), packed, *([bias] if bias else [])]
+    if row_sums is not None:
+        inputs += [*[None] * (ROW_SUMS_INPUT - len(inputs)), row_sums]
     nodes.append(ir.node(operator, inputs, attributes, domain=DOMAIN, name=use.node.name))
     if use.bias and not bias:
         product = nodes[-1].outputs[0]

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from edgeq.progress import Progress
-from edgeq.quantization.operators import DOMAIN, VERSION
+from edgeq.quantization.operators import DOMAIN, VERSION, row_sums
 from edgeq.quantization.plan import Plan
 from edgeq_export.passes import check, run_pass
 from edgeq_export.rewrite.load import check_versions
@@ -83,10 +83,16 @@ class QuantizePass(ir.passes.InPlacePass):
         weight, scheme = decision.weight, decision.scheme
         assert scheme.weights is not None
         operators = [weight.operator(use, scheme) for use in weight.uses]
-        packed = ir.val(f"{decision.name}.weight.data", const_value=ir.tensor(weight.pack(scheme.weights, self.plan)))
+        data = weight.pack(scheme.weights, self.plan)
+        packed = ir.val(f"{decision.name}.weight.data", const_value=ir.tensor(data))
         model.graph.register_initializer(packed)
+        sums = None
+        if scheme.activation_mode == "token-asym":
+            values = row_sums(scheme.weights, data, *weight.shape)
+            sums = ir.val(f"{decision.name}.row_sums", const_value=ir.tensor(values))
+            model.graph.register_initializer(sums)
         for use, (operator, attributes) in zip(weight.uses, operators, strict=True):
-            replace_use(use, packed, operator, attributes)
+            replace_use(use, packed, operator, attributes, sums)
 
     def _report(self, done: int, total: int) -> None:
         if self.progress:

@@ -99,7 +99,7 @@ class Weight:
         assert scheme.weights is not None
         if use.gathers:
             return gather_operator(scheme.weights, *self.shape)
-        return matmul_operator(scheme.weights, *self.shape, scheme.activation_bits)
+        return matmul_operator(scheme.weights, *self.shape, scheme.activation_bits, scheme.activation_mode)
 
     def record(self, name: str, scheme: Scheme) -> LayerRecord:
         """The manifest's record."""

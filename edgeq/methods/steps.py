@@ -23,7 +23,7 @@ from edgeq.methods.grids.uniform import UniformGrid, as_float16
 from edgeq.methods.options import MethodOptions
 
 SCALE_BITS = 16
-SAMPLE = 1 << 21  # weights whose codes are counted in each step of a search
+SAMPLE = 1 << 18  # weights whose codes are counted in each step of a search
 BISECTIONS = 18
 SMALLEST = 2.0**-24  # of float16
 

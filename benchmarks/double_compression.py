@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Double compression: size, quality, speed and memory of entropy-coded weights (docs/compression.md).
+
+    python benchmarks/double_compression.py quality --data DIR --models books-6m,all-MiniLM-L6-v2 --minutes 30
+    python benchmarks/double_compression.py codecs
+    edgeq export CHECKPOINT --scheme w8 --method ecsq --method-option ecsq.bits=3.6 -o w8      # 1.1B shapes
+    for how in load use use:nibble ...; edgeq compress w8 -o w8-$how ...
+    python benchmarks/double_compression.py speed w8 w8-load w8-use w8-nibble w8-auto -t 2
+    python benchmarks/double_compression.py limit w8 w8-nibble --memory 900MB
+    python benchmarks/double_compression.py table --write docs/compression.md
+
+Every verb but `table` appends lines of JSON to the results. DIR holds `models/` and `data/` (docs/accuracy.md). `speed`
+runs all bundles in turns, each in a process of its own; `limit` runs them in processes that may not have more memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from evidence.cells import Cell
+from evidence.document import fill
+from evidence.double.codecs import measure_codecs
+from evidence.double.grid import cells_of
+from evidence.double.limit import run_limited
+from evidence.double.quality import CompressionBench
+from evidence.double.records import Lines
+from evidence.double.speed import measure_bundles
+from evidence.double.tables import sections
+from evidence.subjects import ENCODER, load_subject
+
+from edgeq.cli.console import parse_bytes
+from edgeq.errors import EdgeqError
+
+
+def quality(options: argparse.Namespace) -> None:
+    """Measures the cells that the results lack."""
+    torch.set_num_threads(1)
+    lines, deadline = Lines(options.results), time.monotonic() + 60 * options.minutes
+    for name in options.models:
+        done = {line["cell"] for line in lines.of("quality")}
+        waiting = [cell for cell in cells_of(name) if cell.key not in done]
+        print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as directory:
+            bench = CompressionBench(load_subject(name, options.data), Path(directory))
+            for cell in waiting:
+                if time.monotonic() > deadline:
+                    return
+                _run(bench, cell, lines)
+
+
+def _run(bench: CompressionBench, cell: Cell, lines: Lines) -> None:
+    start = time.perf_counter()
+    try:
+        result = bench.run(cell)
+    except EdgeqError as error:
+        print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+        return
+    lines.append("quality", {"cell": cell.key, "result": result})
+    print(f"{cell.label}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+
+
+def codecs(options: argparse.Namespace) -> None:
+    """Measures coders on matrices of known distributions."""
+    for result in measure_codecs(options.rows, options.columns):
+        lines = Lines(options.results)
+        lines.append("codecs", result)
+        print(result, file=sys.stderr, flush=True)
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Measures bundles of one model."""
+    lines = Lines(options.results)
+    for result in measure_bundles(options.bundles, options.p, options.n, options.t, options.r):
+        lines.append("speed", result)
+        print(result, file=sys.stderr, flush=True)
+
+
+def limit(options: argparse.Namespace) -> None:
+    """Runs bundles within a memory limit."""
+    lines = Lines(options.results)
+    for bundle in options.bundles:
+        result = run_limited(bundle, parse_bytes(options.memory, "--memory"), options.n, options.t)
+        lines.append("limit", result)
+        print(result, file=sys.stderr, flush=True)
+
+
+def render(options: argparse.Namespace) -> None:
+    """Prints the tables, or puts them into a document."""
+    parts = sections(Lines(options.results))
+    if options.write is None:
+        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
+    else:
+        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    verbs = parser.add_subparsers(required=True)
+
+    def add(function: Callable[[Any], None], name: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=function.__doc__)
+        verb.set_defaults(function=function)
+        return verb
+
+    verb = add(quality, "quality")
+    verb.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
+    verb.add_argument("--models", type=lambda text: text.split(","), default=["books-6m", ENCODER])
+    verb.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
+    verb = add(codecs, "codecs")
+    verb.add_argument("--rows", type=int, default=2048)
+    verb.add_argument("--columns", type=int, default=5632)
+    verb = add(speed, "speed")
+    verb.add_argument("bundles", type=Path, nargs="+", help="the first one is what the others are compared with")
+    for name, default, what in (("p", 128, "prompt"), ("n", 32, "generated tokens"), ("r", 3, "rounds")):
+        verb.add_argument(f"-{name}", type=int, default=default, help=what)
+    verb.add_argument("-t", type=int, default=2, help="threads")
+    verb = add(limit, "limit")
+    verb.add_argument("bundles", type=Path, nargs="+")
+    verb.add_argument("--memory", required=True, help="such as 900MB")
+    verb.add_argument("-n", type=int, default=16, help="generated tokens")
+    verb.add_argument("-t", type=int, default=2, help="threads")
+    verb = add(render, "table")
+    verb.add_argument("--write", type=Path, help="document whose marked parts are replaced")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    try:
+        options.function(options)
+    except EdgeqError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

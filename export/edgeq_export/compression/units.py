@@ -17,6 +17,7 @@ from edgeq.formats.compression import check_format, decompress, read_header
 from edgeq.quantization.operators import DOMAIN
 
 ATTRIBUTE = "weight_compression"
+STORED_MODES = ("", "load", "use")
 WEIGHTS_OF = {"DintGemm": (1, 3, 5), "LutGemm": (1, 3, 5), "QuantGather": (1,)}  # inputs that are packed weights
 
 
@@ -142,6 +143,8 @@ def _weights(node: ir.Node) -> Iterator[Weight]:
     attributes = node.attributes
     fmt, columns = _format(node), attributes["K"].as_int()
     mode = attributes[ATTRIBUTE].as_string() if ATTRIBUTE in attributes else ""
+    if mode not in STORED_MODES:
+        raise EdgeqError("unknown mode", field=f"{node.name}: {ATTRIBUTE}", found=repr(mode), wanted="load or use")
     for number, place in enumerate(WEIGHTS_OF[node.op_type]):
         value = node.inputs[place] if place < len(node.inputs) else None
         if value is not None:

@@ -102,7 +102,7 @@ def test_verify_compares_hashes(edgeq, bundle, tmp_path):
 
 def test_json_holds_all_of_it(edgeq, bundle):
     document = json.loads(edgeq("inspect", bundle, "--json").out)
-    assert document["layers"] == [layer | {"corrections": []} for layer in LAYERS]
+    assert document["layers"] == [layer | {"corrections": [], "compression": None} for layer in LAYERS]
     assert document["bits_per_weight"] == pytest.approx(8 * 7296 / 11648)
     assert document["schemes"]["w3-bcq"] == {"matrices": 1, "weights": 1024, "size": 1280, "bits_per_weight": 10.0}
     assert document["graph_operators"]["MatMul"] == 9

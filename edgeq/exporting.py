@@ -15,9 +15,11 @@ from edgeq.recipe import Recipe, build_recipe
 
 if TYPE_CHECKING:
     from edgeq.bundle.manifest import AllocationRecord, LayerRecord, Manifest
+    from edgeq.kv_cache import CacheScales
     from edgeq.progress import Progress
     from edgeq.quantization.blockwise import Calibration
     from edgeq.quantization.plan import Plan
+    from edgeq.quantization.quantize import QuantizedModel
     from edgeq_export.compression.storing import Storage
 
 # Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
@@ -68,6 +70,7 @@ def export(
     seed: int | None = None,
     portable: bool = False,
     compress: str | None = None,
+    kv_cache: str | None = None,
     targets: list[str] | None = None,
     budget: dict[str, Any] | None = None,
     force: bool = False,
@@ -94,6 +97,7 @@ def export(
         seed: What the windows are drawn with.
         portable: Write stock ``MatMulNBits`` nodes, for places where no custom library may load.
         compress: Entropy-code the weights once more: ``load``, ``use``, or with a codec, such as ``use:nibble``.
+        kv_cache: ``kv8`` or ``kv4``: keep keys and values of past tokens in 8 or 4 bits; by default as floats.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
         budget: Fields of `edgeq.allocation.budget.Budget`, such as ``{"avg_bits": 3.5}``; each layer then gets the
             scheme with which the loss rises least.
@@ -119,6 +123,7 @@ def export(
         seed=seed,
         portable=portable or None,
         compress=compress,
+        kv_cache=kv_cache,
         targets=targets,
         budget=budget,
     )
@@ -157,6 +162,7 @@ def export_recipe(
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
     _check_calibrated(recipe, plan)
+    _check_cache(recipe)
     storage = _storage(recipe)
     libraries = _operator_libraries(recipe)
     if recipe.model.endswith(".onnx"):
@@ -181,6 +187,8 @@ def export_recipe(
     recipe, allocation = _allocate(recipe, checkpoint, calibration, cache, progress)
     quantized = quantize_checkpoint(checkpoint, recipe.plan(), progress, calibration)
     quantized.allocation = allocation
+    if recipe.kv_cache is not None and calibration is not None:
+        quantized.cache_scales = _observe_cache(recipe.kv_cache, quantized, calibration)
     manifest = edgeq_export.export_bundle(
         quantized,
         output,
@@ -195,6 +203,26 @@ def export_recipe(
 
         check_size(budget, output)
     return manifest
+
+
+def _check_cache(recipe: Recipe) -> None:
+    """Refuses a scheme of the cache early where it cannot be."""
+    if recipe.kv_cache is None:
+        return
+    from edgeq.kv_cache import check_cached, parse_kv_cache
+
+    parse_kv_cache(recipe.kv_cache)
+    if recipe.model.endswith(".onnx"):
+        raise EdgeqError("no quantized cache for ONNX files", field="--kv-cache", remedy="give the checkpoint instead")
+    checkpoint = Checkpoint(resolve_model(recipe.model, recipe.revision))
+    check_cached(checkpoint.config, recipe.calibration is not None)
+
+
+def _observe_cache(scheme: str, quantized: QuantizedModel, calibration: Calibration) -> CacheScales:
+    from edgeq.calibration.kv_cache import observe_cache
+    from edgeq.kv_cache import parse_kv_cache
+
+    return observe_cache(quantized.model, calibration.data.ids, parse_kv_cache(scheme))
 
 
 def _allocate(

@@ -39,6 +39,7 @@ class Recipe(BaseModel):
         sequential: Whether a layer is observed after those before it in its block are quantized.
         portable: Write stock ``MatMulNBits`` nodes instead of edgeq's operators.
         compress: How weights are entropy-coded once more: ``load`` or ``use``, or with a codec, ``use:nibble``.
+        kv_cache: How keys and values of past tokens are kept: ``kv8``, ``kv4``, or as floats.
         targets: Platforms whose operator library the bundle holds; this machine's if none is named.
         budget: Limits within which a scheme is chosen for each layer that is not named above.
     """
@@ -62,6 +63,7 @@ class Recipe(BaseModel):
     sequential: bool = True
     portable: bool = False
     compress: str | None = None
+    kv_cache: str | None = None
     targets: list[str] = Field(default_factory=list)
     budget: Budget | None = None
 

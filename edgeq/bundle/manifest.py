@@ -201,6 +201,7 @@ class Manifest(_Strict):
         calibration: What it was calibrated on, if the method was given anything.
         allocation: How a budget chose the schemes of the layers, if there was one.
         training: How it was trained under its quantizers, if it was.
+        kv_cache: How keys and values of past tokens are kept: ``kv8``, ``kv4``, or ``None``: as floats.
         model: The ONNX file's name.
         files: Every other file of the bundle, by relative path.
         versions: Library versions at export.
@@ -214,6 +215,7 @@ class Manifest(_Strict):
     calibration: CalibrationRecord | None = None
     allocation: AllocationRecord | None = None
     training: TrainingRecord | None = None
+    kv_cache: Literal["kv8", "kv4"] | None = None
     model: str = "model.onnx"
     source: Source
     operators: OperatorLibrary

@@ -137,6 +137,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    kv_cache: Annotated[
+        str | None,
+        Option(help="Keep keys and values of past tokens in 8 or 4 bits: kv8 or kv4.", show_default="float"),
+    ] = None,
     target: Annotated[
         list[str] | None,
         Option(
@@ -208,6 +212,7 @@ def command(
         sequential=sequential,
         portable=portable or None,
         compress=compress,
+        kv_cache=kv_cache,
         targets=target,
         budget=None if timed else limits,
     )

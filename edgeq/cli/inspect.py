@@ -85,6 +85,7 @@ def _print_summary(manifest: Manifest, description: dict[str, Any]) -> None:
         "scheme": f"{manifest.scheme}, {manifest.method}",
         "stored": f"{manifest.bits_per_weight:.3f} bits per weight; bundle {human_bytes(description['size'])}",
         **_compression_lines(manifest),
+        **({"kv cache": f"{manifest.kv_cache}, static scales per channel"} if manifest.kv_cache else {}),
         "operators": _library_line(manifest),
         "exported by": ", ".join(f"{name} {version}" for name, version in _exporters(manifest).items()),
         "integrity": checked if description["verified"] else f"{checked}; --verify compares the hashes",

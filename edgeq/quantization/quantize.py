@@ -11,6 +11,7 @@ from torch import nn
 from edgeq.bundle.manifest import AllocationRecord, CalibrationRecord, LayerRecord, TrainingRecord
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
+from edgeq.kv_cache import CacheScales
 from edgeq.progress import Progress
 from edgeq.quantization.blockwise import Calibration, quantize_blocks
 from edgeq.quantization.corrections import corrected_record
@@ -35,6 +36,7 @@ class QuantizedModel:
         method: Methods and their options.
         calibration: What it was calibrated on.
         training: How it was trained under its quantizers.
+        cache_scales: Quantizers of its key-value cache.
         allocation: How a budget chose the schemes.
     """
 
@@ -46,6 +48,7 @@ class QuantizedModel:
     method: str
     calibration: CalibrationRecord | None = None
     training: TrainingRecord | None = None
+    cache_scales: CacheScales | None = None
     allocation: AllocationRecord | None = None
 
 

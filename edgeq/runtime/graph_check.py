@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from edgeq.bundle.genai_config import GENAI_CONFIG_NAME, GenaiConfig
 from edgeq.errors import EdgeqError
-from edgeq.runtime.kv_cache import cache_names
+from edgeq.runtime.kv_cache import cache_names, cache_width
 
 
 def check_graph(session: ort.InferenceSession, config: GenaiConfig, bundle: Path) -> None:
@@ -32,7 +32,8 @@ def check_graph(session: ort.InferenceSession, config: GenaiConfig, bundle: Path
     if extra := sorted(set(inputs) - set(wanted)):
         _fail(file, "model.decoder.inputs", f"a further input {extra[0]}", "every input of the graph to be named")
     for past, _ in caches:
-        _check_shape(file, past, inputs[past].shape, [1, names.num_key_value_heads, None, names.head_size])
+        width = cache_width(names.head_size, inputs[past].type)
+        _check_shape(file, past, inputs[past].shape, [1, names.num_key_value_heads, None, width])
     _check_shape(file, names.outputs.logits, outputs[names.outputs.logits].shape, [1, None, config.model.vocab_size])
 
 

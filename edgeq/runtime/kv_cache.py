@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from edgeq.bundle.genai_config import Decoder
 from edgeq.errors import EdgeqError
 
-ELEMENT_TYPES: dict[str, type[np.floating]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-FloatArray = NDArray[np.floating]
+# Floats; codes of 8 bits; two codes of 4 bits to a byte.
+ELEMENT_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+}
 
 
 class KvCache(Protocol):
@@ -51,19 +56,24 @@ def cache_names(decoder: Decoder) -> list[tuple[str, str]]:
     return [(past % layer, present % layer) for layer in range(decoder.num_hidden_layers) for past, present in pairs]
 
 
+def cache_width(head_size: int, onnx_type: str) -> int:
+    """Elements of a head in a past tensor: half as many as the head has where a byte holds two."""
+    return head_size // 2 if onnx_type == "tensor(uint8)" else head_size
+
+
 class SharedKvCache:
-    """Buffers ``[1, kv_heads, capacity, head_size]`` that GroupQueryAttention extends in place.
+    """Buffers ``[1, kv_heads, capacity, width]`` that GroupQueryAttention extends in place.
 
     Args:
         decoder: Names and shape.
-        element_type: ``numpy.float32`` or ``numpy.float16``.
+        onnx_type: One of `ELEMENT_TYPES`.
     """
 
-    def __init__(self, decoder: Decoder, element_type: type[np.floating]) -> None:
+    def __init__(self, decoder: Decoder, onnx_type: str) -> None:
         self.length, self.capacity = 0, 0
-        self._heads, self._width = decoder.num_key_value_heads, decoder.head_size
-        self._names, self._type = cache_names(decoder), element_type
-        self._buffers: list[FloatArray] = []
+        self._heads, self._width = decoder.num_key_value_heads, cache_width(decoder.head_size, onnx_type)
+        self._names, self._type = cache_names(decoder), ELEMENT_TYPES[onnx_type]
+        self._buffers: list[NDArray[np.generic]] = []
         self._bound: ort.IOBinding | None = None
 
     def reserve(self, capacity: int) -> None:
@@ -99,13 +109,14 @@ class ConcatKvCache:
 
     Args:
         decoder: Names and shape.
-        element_type: ``numpy.float32`` or ``numpy.float16``.
+        onnx_type: One of `ELEMENT_TYPES`.
     """
 
-    def __init__(self, decoder: Decoder, element_type: type[np.floating]) -> None:
+    def __init__(self, decoder: Decoder, onnx_type: str) -> None:
         self.length = 0
         self._names = cache_names(decoder)
-        empty = np.zeros((1, decoder.num_key_value_heads, 0, decoder.head_size), element_type)
+        width = cache_width(decoder.head_size, onnx_type)
+        empty = np.zeros((1, decoder.num_key_value_heads, 0, width), ELEMENT_TYPES[onnx_type])
         self._empty = ort.OrtValue.ortvalue_from_numpy(empty)
         self._values = [self._empty] * len(self._names)
 
@@ -151,4 +162,4 @@ def make_cache(decoder: Decoder, onnx_type: str, *, shared: bool) -> SharedKvCac
             wanted=" or ".join(ELEMENT_TYPES),
         )
     kind = SharedKvCache if shared else ConcatKvCache
-    return kind(decoder, ELEMENT_TYPES[onnx_type])
+    return kind(decoder, onnx_type)

@@ -60,6 +60,7 @@ class BundleContents:
         method: Quantization method and its options.
         calibration: What it was calibrated on.
         training: How it was trained under its quantizers.
+        kv_cache: As in `Manifest`.
         compression: How its weights are stored; by default as they are packed.
         source: The original model.
         layers: One record per weight matrix.
@@ -82,6 +83,7 @@ class BundleContents:
     allocation: AllocationRecord | None = None
     training: TrainingRecord | None = None
     compression: Storage | None = None
+    kv_cache: Literal["kv8", "kv4"] | None = None
 
 
 def json_document(value: Mapping[str, Any]) -> bytes:
@@ -172,6 +174,7 @@ def _describe(contents: BundleContents, libraries: Mapping[str, Path], directory
         calibration=contents.calibration,
         allocation=contents.allocation,
         training=contents.training,
+        kv_cache=contents.kv_cache,
         model=MODEL_NAME,
         source=contents.source,
         operators=OperatorLibrary(libraries={name.split("/")[1]: name for name in libraries}),

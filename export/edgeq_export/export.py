@@ -21,6 +21,7 @@ from edgeq_export.decoder import trace_decoder
 from edgeq_export.encoder import check_encoder, trace_encoder
 from edgeq_export.fusion import fuse_products
 from edgeq_export.generation import decoder_document, read_generation
+from edgeq_export.kv_cache import quantize_cache
 from edgeq_export.node_names import name_nodes
 from edgeq_export.output_directory import check_output
 from edgeq_export.portable import check_plan, make_portable, portable_record
@@ -84,6 +85,8 @@ def export_bundle(
     graph = trace_decoder(quantized.model) if decoder else trace_encoder(quantized.model)
     if progress:
         progress("trace", 1, 1)
+    if quantized.cache_scales is not None:
+        quantize_cache(graph, quantized.cache_scales)
     layers = [record for record in quantized.records if decoder or not record.name.startswith(POOLER)]
     if portable:
         make_portable(graph)
@@ -99,6 +102,7 @@ def export_bundle(
         calibration=quantized.calibration,
         allocation=quantized.allocation,
         training=quantized.training,
+        kv_cache=None if quantized.cache_scales is None else quantized.cache_scales.scheme,
         source=_describe_source(quantized),
         layers=layers,
         documents=_generation_document(quantized, graph) if decoder else {},

@@ -69,8 +69,9 @@ def cache_of(model: ir.Model) -> Cache:
         raise EdgeqError(
             "cache of unknown shape", field=keys[0].name, found=shape, wanted="[batch, heads, past, head size]"
         )
+    per_byte = 2 if keys[0].dtype == ir.DataType.UINT8 else 1  # codes of 4 bits
     readers = {usage.node.op_type for value in keys for usage in value.uses()}
-    return Cache(len(keys), sizes[1], sizes[3], readers == {"GroupQueryAttention"})
+    return Cache(len(keys), sizes[1], sizes[3] * per_byte, readers == {"GroupQueryAttention"})
 
 
 def _true_inputs(model: ir.Model) -> list[ir.Value]:

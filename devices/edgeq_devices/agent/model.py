@@ -23,7 +23,12 @@ from edgeq_ops.instruction_sets import instruction_sets
 
 CHUNK = 64  # prompt tokens per run, as in edgeq's runtime
 KEEP = "num_logits_to_keep"
-_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,  # two codes of 4 bits to a byte
+}
 
 
 class Decoder:
@@ -72,7 +77,9 @@ class Decoder:
         types = {tensor.name: tensor.type for tensor in self._session.get_inputs()}
         for layer in range(graph.layers):
             for past, present in ((graph.past_key, graph.present_key), (graph.past_value, graph.present_value)):
-                buffer = np.zeros((1, graph.kv_heads, capacity, graph.head_size), _TYPES[types[past % layer]])
+                kind = _TYPES[types[past % layer]]
+                width = graph.head_size // 2 if kind is np.uint8 else graph.head_size
+                buffer = np.zeros((1, graph.kv_heads, capacity, width), kind)
                 self._bind(past % layer, buffer)
                 self._bind(present % layer, buffer, output=True)
 

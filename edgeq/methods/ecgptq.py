@@ -18,6 +18,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
 from edgeq.methods import ecsq
 from edgeq.methods.gptq import Factor, memoized_factor
+from edgeq.methods.rate_search import SearchOptions, reach_target
 from edgeq.methods.rows import worker_pool
 from edgeq.methods.steps import StepFamily
 
@@ -29,7 +30,7 @@ BLOCK = 128  # columns after which all others hear of the errors
 
 
 @dataclass(frozen=True)
-class Options(ecsq.Options):
+class Options(SearchOptions):
     """Options of entropy-constrained GPTQ.
 
     Attributes:
@@ -62,7 +63,7 @@ def quantize(
             sweeps = [_Sweep(weight[part], steps[part], family, factor, lengths, slope) for part in parts]
             return torch.cat(list(pool.map(_Sweep.run, sweeps)))
 
-    return ecsq.reach_rate(family, options, encode)
+    return reach_target(family, statistics, options, encode)
 
 
 class _Sweep:

@@ -3,44 +3,28 @@
 
 Source: entropy-constrained scalar quantization (Chou, Lookabaugh and Gray, 1989): each weight takes the code of least
 d + λ·bits, d its squared error and bits the length of the code under the histogram of all codes, in turn with the
-histogram. λ follows from the slope of the rate-distortion function at high rates, dD/dR = −2 ln 2 · Δ²/12.
+histogram. λ = 0, the default, rounds to nearest: at high rates nothing is better.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from edgeq.compression.entropy import code_lengths
 from edgeq.formats import Format, QuantizedTensor
-from edgeq.methods.grids import assemble
-from edgeq.methods.steps import RateOptions, StepFamily, code_counts, code_rate, round_codes, step_grids
+from edgeq.methods.rate_search import SearchOptions, reach_target
+from edgeq.methods.steps import StepFamily
 
 if TYPE_CHECKING:
     from edgeq.calibration.statistics import LayerStatistics
 
-SLOPE = 2 * math.log(2) / 12  # of the squared error, in steps, against bits
-ROUNDS = 4
-TOLERANCE = 0.005  # bits per code
-
-# Codes uint8 [N, K] for steps [N, G], lengths of the codes in bits float32 [256], and λ.
-Encode = Callable[[Tensor, Tensor, float], Tensor]
-
 
 @dataclass(frozen=True)
-class Options(RateOptions):
-    """Options of entropy-constrained scalar quantization.
-
-    Attributes:
-        slope: λ, in units of the theoretical one; 0 rounds to nearest.
-    """
-
-    slope: float = 0.0
+class Options(SearchOptions):
+    """Options of entropy-constrained scalar quantization."""
 
 
 def quantize(
@@ -68,35 +52,7 @@ def quantize(
         scaled = torch.cat([part / torch.where(step > 0, step, 1.0) for part, step in parts], 1)
         return cheap_codes(scaled, lengths, slope, shares, family.fmt.bits)
 
-    return reach_rate(family, options, encode)
-
-
-def reach_rate(family: StepFamily, options: Options, encode: Encode) -> QuantizedTensor:
-    """Codes of the rate asked for: steps, histogram and codes in turn.
-
-    Args:
-        family: Steps to choose from.
-        options: Rate and slope.
-        encode: Chooses codes.
-
-    Raises:
-        EdgeqError: As `StepFamily.code_bits`.
-    """
-    wanted = target = family.code_bits(options.bits)
-    slope = 0.0 if options.rate == "nibble" else options.slope * SLOPE
-    lengths = None
-    for _ in range(ROUNDS):
-        steps = family.steps(family.factor(target))
-        nearest = round_codes(family.weight, steps, family.fmt)
-        if lengths is None:
-            lengths = _lengths(nearest)
-        codes = encode(steps, lengths, slope)
-        lengths, found = _lengths(codes), code_rate(codes, options.rate)
-        if abs(found - wanted) < TOLERANCE or torch.equal(steps, family.finest):
-            break
-        # Encoders differ from rounding to nearest by about the same number of bits at neighbouring steps.
-        target = max(wanted + code_rate(nearest, options.rate) - found, 0.01)
-    return assemble(family.fmt, codes, step_grids(steps, family.fmt))
+    return reach_target(family, statistics, options, encode)
 
 
 def cheap_codes(scaled: Tensor, lengths: Tensor, slope: float, shares: Tensor | None, bits: int) -> Tensor:
@@ -134,7 +90,3 @@ def _cost(scaled: Tensor, codes: Tensor, lengths: Tensor, slope: float, shares: 
     if shares is not None:
         error *= shares
     return error.add_(lengths[codes.long() + half], alpha=slope)
-
-
-def _lengths(codes: Tensor) -> Tensor:
-    return torch.from_numpy(code_lengths(code_counts(codes)))

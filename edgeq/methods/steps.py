@@ -131,7 +131,7 @@ class StepFamily:
         if not ratio.numel():
             return 0.0
         # Between the finest step of all and one that rounds every weight to zero.
-        low, high = float(ratio.min()), 4 * 2**self.fmt.bits * float(ratio.max())
+        low, high = float(ratio.min()), float(4 << self.fmt.bits) * float(ratio.max())
         for _ in range(BISECTIONS):
             middle = math.sqrt(low * high)
             codes = round_codes(sample, torch.maximum(middle * own, floor), self.fmt)

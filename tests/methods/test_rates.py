@@ -14,6 +14,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import DintFormat, UniformFormat
 from edgeq.methods import ecgptq, ecsq, entquant, prune
 from edgeq.methods.pipeline import Pipeline
+from edgeq.methods.rate_search import SLOPE
 from edgeq.methods.steps import RateOptions, StepFamily, code_counts
 from tests.methods.layers import decode, output_error, random_inputs, random_weight, statistics_of
 
@@ -75,11 +76,9 @@ def test_a_slope_saves_bits_at_the_same_steps() -> None:
     lengths = torch.full((256,), 12.0)
     lengths[120:137] = (torch.arange(-8, 9).abs() + 1).float()
     nearest = ecsq.cheap_codes(scaled, lengths, 0.0, None, 8)
-    cheap = ecsq.cheap_codes(scaled, lengths, ecsq.SLOPE, None, 8)
+    cheap = ecsq.cheap_codes(scaled, lengths, SLOPE, None, 8)
     assert float(lengths[cheap.long()].mean()) < float(lengths[nearest.long()].mean())
-    cost = [
-        (scaled - (codes.float() - 128)).square() + ecsq.SLOPE * lengths[codes.long()] for codes in (nearest, cheap)
-    ]
+    cost = [(scaled - (codes.float() - 128)).square() + SLOPE * lengths[codes.long()] for codes in (nearest, cheap)]
     assert (cost[1] <= cost[0]).all()
 
 
@@ -171,3 +170,14 @@ def test_the_vocabulary_gets_its_own_rate() -> None:
     assert str(pipeline.for_vocabulary()) == "ecsq"
     assert pipeline.for_vocabulary().solver.options.bits == 4.5
     assert str(Pipeline.parse("ecgptq").for_vocabulary()) == "rtn"
+
+
+@pytest.mark.parametrize("error", [0.02, 0.15])
+def test_an_error_may_be_kept_instead_of_a_rate(error: float) -> None:
+    weight, inputs = random_weight(48, 160), random_inputs(400, 160)
+    for solver, options in SOLVERS[:2]:
+        tensor = solver.quantize(weight, INT8, statistics_of(inputs), options(error=error))
+        found = output_error(weight, decode(INT8, tensor), inputs) / output_error(weight, 0 * weight, inputs)
+        assert math.sqrt(found) == pytest.approx(error, rel=0.06)
+    with pytest.raises(EdgeqError, match="output error"):
+        ecsq.quantize(weight, INT8, None, ecsq.Options(error=0.0))

@@ -129,6 +129,14 @@ def command(
     portable: Annotated[
         bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
     ] = False,
+    bits_per_weight: Annotated[
+        float | None,
+        Option(
+            help="Entropy-coded bits per weight, e.g. 3.6: 8-bit codes with coarser steps (--method ecgptq, without "
+            "calibration ecsq), compressed as --compress says (load).",
+            show_default=False,
+        ),
+    ] = None,
     compress: Annotated[
         str | None,
         Option(
@@ -176,6 +184,7 @@ def command(
     """Quantize a model and write an ONNX bundle."""
     from edgeq import recipe as recipes
     from edgeq.presets import apply_preset
+    from edgeq.rate_target import apply_rate
     from edgeq.schemes import Scheme
 
     if verbose:
@@ -217,8 +226,14 @@ def command(
         budget=None if timed else limits,
     )
     plan = apply_preset(plan, bits=bits, quality=quality, group_size=group_size, scheme=scheme, method=method)
+    plan = apply_rate(plan, bits_per_weight, scheme=scheme, method=method)
     if number_format is not None:
         plan = plan.model_copy(update={"scheme": str(Scheme.parse(plan.scheme).in_format(number_format))})
+    if timed and limits is not None:
+        from edgeq.cli.layer_costs import remembered_costs
+
+        limits["layer_costs"] = str(remembered_costs(plan, limits.get("candidates"), str(device), cache))
+        plan = recipes.build_recipe(**{**plan.model_dump(), "budget": limits})
     budget = parse_bytes(memory, "--memory") if memory else None
     if save_recipe:
         recipes.save_recipe(plan, save_recipe)

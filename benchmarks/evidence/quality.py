@@ -27,16 +27,18 @@ class DecoderQuality:
 
     Args:
         subject: A decoder.
+        window: Tokens per window.
+        windows: How many of them, from the beginning of the text.
 
     Attributes:
         original_model: The original in PyTorch.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, window: int = WINDOW, windows: int = WINDOWS) -> None:
         original = ReferenceDecoder(str(subject.checkpoint), threads=1)
         self.original_model, tokenizer = torch_model(original), original.tokenizer
         assert tokenizer is not None
-        self._windows = cut_windows(subject.evaluation, tokenizer, WINDOW, WINDOW, WINDOWS).ids
+        self._windows = cut_windows(subject.evaluation, tokenizer, window, window, windows).ids
         self._logits = [_logits(original, window[:-1]) for window in self._windows]
 
     def measure(self, model: LanguageModel) -> Values:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cells of the experiment of arXiv 2311.05161, and what else its claims need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evidence.cells import Cell
+from evidence.subjects import ENCODER
+
+SEED = 0
+LENGTHS = {"stories260K": (64, 128, 512), "babyllama-tok361": (64, 128, 256), "books-6m": (64, 128, 512, 1024)}
+WHOLE: dict[str, Any] = {"rtn.clip": "minmax"}  # the whole range of a row, as in the paper's RTN
+MSE: dict[str, Any] = {"rtn.clip": "mse"}
+LAYERS, SYNTHETIC, LENGTH = "layers", "synthetic", "calibration_length"
+
+
+def w4a8_cells(model: str) -> list[Cell]:
+    """The cells of a model, those that say most first."""
+    return list(dict.fromkeys(_cells(model)))
+
+
+def _cells(model: str) -> Iterator[Cell]:
+    four, three = "w4a8ta", "w3a8ta"
+    yield _cell(model, f"{four}-asym", "rtn", WHOLE)
+    yield _cell(model, f"{four}-asym", "gptq", {}, SEED)
+    yield _cell(model, f"{four}-asym", _smoothing(model), _places(model), SEED)
+    yield _cell(model, f"{four}-asym", "awq+gptq", {}, SEED)
+    yield _cell(model, f"{four}-asym", "aqas+rtn", MSE, SEED)
+    yield _cell(model, f"{four}-asym", "aqas+gptq", {}, SEED)
+    yield _cell(model, f"{four}-dint-asym", "aqas+gptq", {}, SEED)
+    yield _cell(model, f"{four}-auto-asym", "aqas+gptq", {}, SEED)
+    for bits in (three, four):
+        for name in ("", "-dint"):
+            yield _cell(model, f"{bits}{name}-asym", "rtn", WHOLE)
+    for name in ("", "-dint", "-auto"):
+        yield _cell(model, f"{three}{name}-asym", "aqas+gptq", {}, SEED)
+    yield from _weights_only(model)
+    yield _cell(model, "fp32", LAYERS, {}, SEED)
+    for length in LENGTHS.get(model, ()):
+        for method in ("gptq", "aqas+gptq"):
+            yield _cell(model, f"{four}-asym", method, {LENGTH: length}, SEED)
+
+
+def _weights_only(model: str) -> Iterator[Cell]:
+    """Number formats alone: no rounded activations, no search for ranges."""
+    for bits in (3, 4):
+        for group in ("", "g32"):
+            for name in ("", "-dint"):
+                yield _cell(model, f"w{bits}a32{group}{name}-asym", "rtn", WHOLE)
+    for name in ("-dint0.25", "-dint0.125", "-auto"):
+        yield _cell(model, f"w3a32{name}-asym", "rtn", WHOLE)
+        yield _cell(model, f"w4a32{name}-asym", "rtn", WHOLE)
+
+
+def _smoothing(model: str) -> str:
+    return "smoothquant+gptq"
+
+
+def _places(model: str) -> dict[str, Any]:
+    """Norms, as in its paper; where no norm can take a scale, what can."""
+    return {"smoothquant.places": "all"} if model == ENCODER else {}
+
+
+def _cell(model: str, scheme: str, method: str, options: dict[str, Any] | None = None, seed: int | None = None) -> Cell:
+    return Cell(model, scheme, method, tuple((options or {}).items()), seed)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights of 3 and 4 bits with activations of 8: the experiment of arXiv 2311.05161 on models that fit here.
+
+    python benchmarks/w4a8.py run --data DIR --models stories260K --minutes 30
+    python benchmarks/w4a8.py table --write docs/w4a8.md
+
+`run` adds a line of JSON per cell to w4a8.jsonl and leaves out what is there, so that it can be stopped and started
+again. DIR as for accuracy.py. `--evaluate eager` runs the quantized model in PyTorch instead of the exported bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accuracy import conditions
+from evidence.cells import Cell
+from evidence.document import fill
+from evidence.results import Record, Results
+from evidence.subjects import DECODERS, ENCODER, load_subject
+from evidence.synthetic import run_synthetic, synthetic_cells
+from evidence.w4a8_bench import W4A8Bench
+from evidence.w4a8_grid import w4a8_cells
+from evidence.w4a8_table import w4a8_sections
+
+from edgeq.errors import EdgeqError
+
+SYNTHETIC_LAYERS = "synthetic"
+MEASURES = ("loss_difference", "mean_cosine")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures the selected cells that have not been measured."""
+    torch.set_num_threads(1)
+    results, pattern = Results(options.results), re.compile(options.select)
+    deadline = time.monotonic() + 60 * options.minutes
+    for name in options.models:
+        done = results.keys()
+        cells = synthetic_cells() if name == SYNTHETIC_LAYERS else w4a8_cells(name)
+        waiting = [cell for cell in cells if cell.key not in done and pattern.search(cell.label)]
+        print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
+        if waiting:
+            with tempfile.TemporaryDirectory() as directory:
+                measure = run_synthetic
+                if name != SYNTHETIC_LAYERS:
+                    measure = W4A8Bench(load_subject(name, options.data), Path(directory), options.evaluate).run
+                _measure(measure, waiting, results, deadline)
+
+
+def _measure(measure: Any, cells: list[Cell], results: Results, deadline: float) -> None:
+    for cell in cells:
+        if time.monotonic() > deadline:
+            return
+        start = time.perf_counter()
+        try:
+            result = measure(cell)
+        except EdgeqError as error:
+            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+            continue  # tried again next time
+        result["seconds"] = time.perf_counter() - start
+        results.append(Record(cell, result, conditions()))
+        outcome = next((f"{name} {result[name]:+.4f}" for name in MEASURES if name in result), "done")
+        print(f"{cell.label}: {outcome}, {result['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+
+def render(options: argparse.Namespace) -> None:
+    """Prints the sections, or puts them into a document."""
+    parts = w4a8_sections(Results(options.results))
+    if options.write is None:
+        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
+    else:
+        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    measure = verbs.add_parser("run", help="measure cells")
+    measure.set_defaults(function=run)
+    measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
+    models = [SYNTHETIC_LAYERS, *DECODERS, ENCODER]
+    measure.add_argument("--models", type=lambda text: text.split(","), default=models, help=", ".join(models))
+    measure.add_argument("--select", default="", help="regular expression that a cell's label must contain")
+    measure.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
+    measure.add_argument("--evaluate", choices=("bundle", "eager"), default="bundle")
+    table = verbs.add_parser("table", help="render the results")
+    table.set_defaults(function=render)
+    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
+    for verb in (measure, table):
+        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    try:
+        options.function(options)
+    except EdgeqError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

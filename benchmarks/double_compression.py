@@ -4,8 +4,9 @@
     python benchmarks/double_compression.py quality --data DIR --models books-6m,all-MiniLM-L6-v2 --minutes 30
     python benchmarks/double_compression.py codecs
     edgeq export CHECKPOINT --scheme w8 --method ecsq --method-option ecsq.bits=3.6 -o w8      # 1.1B shapes
-    for how in load use use:nibble ...; edgeq compress w8 -o w8-$how ...
-    python benchmarks/double_compression.py speed w8 w8-load w8-use w8-nibble w8-auto -t 2
+    edgeq compress w8 -o w8-nibble --mode use --codec nibble                                   # and so on
+    python benchmarks/double_compression.py plans w8 adaptive -t 2
+    python benchmarks/double_compression.py speed w8 w8-load w8-use w8-nibble adaptive/* -t 2
     python benchmarks/double_compression.py limit w8 w8-nibble --memory 900MB
     python benchmarks/double_compression.py table --write docs/compression.md
 
@@ -29,6 +30,7 @@ from evidence.document import fill
 from evidence.double.codecs import measure_codecs
 from evidence.double.grid import cells_of
 from evidence.double.limit import run_limited
+from evidence.double.plans import write_plans
 from evidence.double.quality import CompressionBench
 from evidence.double.records import Lines
 from evidence.double.speed import measure_bundles
@@ -74,6 +76,14 @@ def codecs(options: argparse.Namespace) -> None:
         print(result, file=sys.stderr, flush=True)
 
 
+def plans(options: argparse.Namespace) -> None:
+    """Writes bundles by measurement, for several memory budgets and slowdowns, with what is predicted of them."""
+    lines = Lines(options.results)
+    for result in write_plans(options.bundle, options.output, options.memory, options.slowdown, options.t):
+        lines.append("plan", result)
+        print(result, file=sys.stderr, flush=True)
+
+
 def speed(options: argparse.Namespace) -> None:
     """Measures bundles of one model."""
     lines = Lines(options.results)
@@ -100,6 +110,10 @@ def render(options: argparse.Namespace) -> None:
         options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
 
 
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",") if part]
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
@@ -117,6 +131,12 @@ def arguments() -> argparse.Namespace:
     verb = add(codecs, "codecs")
     verb.add_argument("--rows", type=int, default=2048)
     verb.add_argument("--columns", type=int, default=5632)
+    verb = add(plans, "plans")
+    verb.add_argument("bundle", type=Path, help="with raw weights")
+    verb.add_argument("output", type=Path, help="directory of the new bundles")
+    verb.add_argument("--memory", type=_numbers, default=[0.8, 0.6], help="budgets, over the memory of the raw tensors")
+    verb.add_argument("--slowdown", type=_numbers, default=[1.1], help="slowdowns")
+    verb.add_argument("-t", type=int, default=2, help="threads")
     verb = add(speed, "speed")
     verb.add_argument("bundles", type=Path, nargs="+", help="the first one is what the others are compared with")
     for name, default, what in (("p", 128, "prompt"), ("n", 32, "generated tokens"), ("r", 3, "rounds")):

@@ -27,6 +27,7 @@ def sections(lines: Lines) -> dict[str, str]:
         "coders": _coders(quality),
         "distributions": _distributions(_latest(lines.of("codecs"), "distribution", "asked")),
         "speed": _speed(_latest(lines.of("speed"), "model", "bundle", "threads")),
+        "plans": _plans(_latest(lines.of("plan"), "bundle", "threads"), lines.of("speed")),
         "limit": _limit(_latest(lines.of("limit"), "bundle", "limit")),
     }
 
@@ -150,6 +151,47 @@ def _speed_row(line: dict[str, Any], first: dict[str, Any]) -> list[str]:
         f"{line['tokens_per_second']:.2f}",
         f"{line['tokens_per_second'] / first['tokens_per_second']:.2f}",
     ]
+
+
+def _plans(lines: list[dict[str, Any]], speeds: list[dict[str, Any]]) -> str:
+    """Predicted against measured: both as the time per token beyond that of raw weights."""
+    measured = {(line["bundle"], line["threads"]): line for line in speeds}
+    raw = {line["threads"]: line for line in reversed(speeds) if set(line["forms"]) == {"raw"}}
+    rows = []
+    for line in lines:
+        found, plain = measured.get((line["bundle"], line["threads"])), raw.get(line["threads"])
+        more = (
+            ""
+            if not (found and plain)
+            else _milliseconds(1 / found["tokens_per_second"] - 1 / plain["tokens_per_second"])
+        )
+        memory = "" if not found else f"{found['memory_bytes'] / MEGA:.0f} MB"
+        rows.append(
+            [
+                line["bundle"],
+                str(line["threads"]),
+                ", ".join(f"{count} {form}" for form, count in line["forms"].items()),
+                f"{line['memory'] / MEGA:.0f} MB",
+                memory,
+                _milliseconds(line["seconds"] - line["raw_seconds"]),
+                more,
+                *(f"{speed / GIGA:.2f}" for speed in line["bytes_per_second"].values()),
+            ]
+        )
+    header = [
+        "limit",
+        "threads",
+        "units",
+        "tensors, predicted",
+        "weights",
+        "ms/token beyond raw, predicted",
+        "measured",
+    ]
+    return table([*header, "raw GB/s", "rANS GB/s", "nibble GB/s"], rows)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:+.1f}"
 
 
 def _limit(lines: list[dict[str, Any]]) -> str:

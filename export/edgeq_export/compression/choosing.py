@@ -62,6 +62,7 @@ def choose(
     max_memory: int | None = None,
     max_slowdown: float | None = None,
     threads: int | None = None,
+    forms: list[list[Form]] | None = None,
 ) -> Choice:
     """Measures and chooses: the least time within a memory budget, or the least memory within a slowdown.
 
@@ -72,15 +73,14 @@ def choose(
         max_slowdown: Time of a token's matrix products over that with raw weights, 1 or more; with ``max_memory`` too,
             the plan within the budget must keep it.
         threads: Threads of a session.
+        forms: What `measure_forms` found, where it was asked before.
 
     Raises:
         EdgeqError: A limit is senseless or cannot be kept, or the operators cannot be run here.
     """
     if max_slowdown is not None and not max_slowdown >= 1:
         raise EdgeqError("wrong slowdown", field="--max-slowdown", found=max_slowdown, wanted="1 or more, such as 1.1")
-    storages = {RAW: Storage(), **{codec: Storage("use", codec) for codec in codecs}}
-    times = measure_units(graph.units, storages, threads)
-    forms = [_forms(unit, times[signature(unit)]) for unit in graph.units]
+    forms = forms or measure_forms(graph, codecs, threads)
     others = _other_bytes(graph)
     limit = max_slowdown and max_slowdown * sum(own[0].seconds for own in forms) * (1 + ROUNDING)
     plan = _solve(Frontier(forms), None if max_memory is None else max_memory - others, limit)
@@ -88,6 +88,22 @@ def choose(
     pairs = zip(graph.units, forms, plan.forms, strict=True)
     chosen = {unit.name: _storage(own, form, bandwidth) for unit, own, form in pairs}
     return Choice(chosen, graph.units, forms, plan, others, bandwidth)
+
+
+def measure_forms(graph: OpenGraph, codecs: Sequence[str], threads: int | None = None) -> list[list[Form]]:
+    """The forms that each unit can take, raw first, with their sizes and measured times.
+
+    Args:
+        graph: The bundle.
+        codecs: Codecs that may be used.
+        threads: Threads of a session.
+
+    Raises:
+        EdgeqError: The operators cannot be run here.
+    """
+    storages = {RAW: Storage(), **{codec: Storage("use", codec) for codec in codecs}}
+    times = measure_units(graph.units, storages, threads)
+    return [_forms(unit, times[signature(unit)]) for unit in graph.units]
 
 
 def _solve(frontier: Frontier, memory: int | None, seconds: float | None) -> Plan:

@@ -26,6 +26,7 @@ from mixed.allocations import Allocation, Allocations
 from mixed.measure import Measure
 from mixed.report import plots, sections
 
+from edgeq.allocation.sensitivity.table import KINDS
 from edgeq.errors import EdgeqError
 
 METHODS = ("gptq", "rtn")
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as directory:
             measure = Measure(subject, Path(directory))
             for method in options.methods:
-                allocations = Allocations(subject, method, options.cache)
+                allocations = Allocations(subject, method, options.cache, options.kinds)
                 chosen = {"budgets": allocations.of_budgets, "plot": allocations.of_plot}
                 for allocation in (allocation for part in options.parts for allocation in chosen[part]()):
                     if time.monotonic() > deadline:
@@ -91,6 +92,7 @@ def arguments() -> argparse.Namespace:
     measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
     measure.add_argument("--models", type=lambda text: text.split(","), default=DECODERS)
     measure.add_argument("--methods", type=lambda text: text.split(","), default=METHODS)
+    measure.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="of sensitivities")
     measure.add_argument("--parts", type=lambda text: text.split(","), default=PARTS)
     measure.add_argument("--minutes", type=float, default=1e6, help="start nothing after so long")
     measure.add_argument("--cache", type=Path, required=True, help="where sensitivities are kept")

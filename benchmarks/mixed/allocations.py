@@ -58,14 +58,15 @@ class Allocations:
         subject: The model.
         method: Quantization method.
         cache: Where sensitivities are kept.
+        kinds: Of sensitivities.
     """
 
-    def __init__(self, subject: Subject, method: str, cache: Path) -> None:
+    def __init__(self, subject: Subject, method: str, cache: Path, kinds: Sequence[Kind] = KINDS) -> None:
         self._model, self._method = subject.name, method
         plan = Plan.build(Scheme.parse(CANDIDATES[1]), method=method)
         calibration = Calibration(calibration_data(subject, seed=0))
         self._tables: dict[Kind, SensitivityTable] = {}
-        for kind in KINDS:
+        for kind in kinds:
             question = Question(Checkpoint(subject.checkpoint), plan, parse_candidates(CANDIDATES), kind, calibration)
             self._tables[kind] = cached_table(question, cache)
 
@@ -81,19 +82,20 @@ class Allocations:
         random = np.random.default_rng(1)
         for number in range(SPREAD):
             shares = random.dirichlet(np.ones(3))  # of 2, 3 and 4 bits
-            selection = tuple(int(choice) for choice in random.choice(3, len(self._problem(0, "kl").units), p=shares))
+            selection = tuple(
+                int(choice) for choice in random.choice(3, len(self._problem(0, "fisher").units), p=shares)
+            )
             yield self._allocation(0, f"random {number}", selection)
 
     def _of_budget(self, budget: float) -> Iterator[Allocation]:
         size = self._size(budget)
-        for kind in KINDS:
+        for kind in self._tables:
             yield self._allocation(budget, kind, solve(self._problem(size, kind)))
-        greedy = solve(self._problem(size, "noise"), "greedy")
-        yield self._allocation(budget, "noise, greedy", greedy)
+        yield self._allocation(budget, "fisher, greedy", solve(self._problem(size, "fisher"), "greedy"))
         if budget in BITS:
             yield self._allocation(budget, "uniform", self._uniform(int(budget)))
             return
-        units = len(self._problem(size, "kl").units)
+        units = len(self._problem(size, "fisher").units)
         yield self._allocation(budget, "first layers higher", self._fill(budget, range(units)))
         yield self._allocation(budget, "last layers higher", self._fill(budget, range(units)[::-1]))
         for seed in range(BLIND):
@@ -102,13 +104,13 @@ class Allocations:
 
     def _size(self, budget: float) -> int:
         """Stored bytes of so many bits: of the uniform scheme, or of the mean of the two around them."""
-        problem = self._problem(0, "kl")
+        problem = self._problem(0, "fisher")
         low, high = (problem.costs(self._uniform(bits))[0] for bits in (int(budget), int(np.ceil(budget))))
         return round(low + (high - low) * (budget - int(budget)))
 
     def _fill(self, budget: float, order: Sequence[int]) -> Selection:
         """The lower bits everywhere, then the higher ones in some order, wherever they fit."""
-        size, problem = self._size(budget), self._problem(0, "kl")
+        size, problem = self._size(budget), self._problem(0, "fisher")
         low, high = BITS.index(int(budget)), BITS.index(int(np.ceil(budget)))
         chosen = [low] * len(problem.units)
         for unit in order:
@@ -118,13 +120,13 @@ class Allocations:
         return tuple(chosen)
 
     def _uniform(self, bits: int) -> Selection:
-        return (BITS.index(bits),) * len(self._problem(0, "kl").units)
+        return (BITS.index(bits),) * len(self._problem(0, "fisher").units)
 
     def _problem(self, size: int, kind: Kind) -> Problem:
         return build_problem(group_layers(self._tables[kind]), [_bytes(size)], [stored_bytes])
 
     def _allocation(self, budget: float, name: str, selection: Selection, problem: Problem | None = None) -> Allocation:
-        problem = problem or self._problem(0, "kl")
+        problem = problem or self._problem(0, "fisher")
         layers = {
             layer: unit.choices[index].scheme
             for unit, index in zip(problem.units, selection, strict=True)

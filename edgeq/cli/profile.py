@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from edgeq.cli import layer_costs
 from edgeq.cli.console import progress_bars, write_file
 from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
@@ -58,12 +59,30 @@ def command(
         ),
     ] = None,
     no_warmup: Annotated[bool, Option("--no-warmup", help="Do not run once untimed before.")] = False,
+    layers: layer_costs.Layers = False,
+    candidates: layer_costs.Candidates = None,
+    vocabulary: layer_costs.Vocabulary = None,
     output_format: Annotated[str, Option("--format", help="md, csv or json.")] = "md",
     output: Annotated[
         Path | None, Option("-o", "--output", help="Write to a file instead of stdout.", show_default=False)
     ] = None,
 ) -> None:
     """Measure a bundle's speed, latency, memory and energy, here or on a board."""
+    if layers:
+        layer_costs.profile_layers(
+            str(bundle),
+            candidates,
+            vocabulary,
+            length=parse_numbers(n_prompt, "-p")[0],
+            device=device,
+            threads=parse_numbers(threads, "-t")[0] if threads else 0,
+            repetitions=repetitions,
+            library=library,
+            python=python,
+            output_format=output_format,
+            output=output,
+        )
+        return
     from edgeq_devices.external.address import parse_power
     from edgeq_devices.profiling import Request, profile
     from edgeq_devices.tables import FORMATS

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantization after training against quantization-aware training, with and without γ.
+
+    python benchmarks/ptq_vs_qat.py run --data DIR --work WORK --models stories260K --minutes 30
+    python benchmarks/ptq_vs_qat.py speed --data DIR --work WORK
+    python benchmarks/ptq_vs_qat.py table --write docs/ptq-vs-qat.md
+
+`run` quantizes or trains, exports and evaluates through the bundle, and adds a line of JSON for each variant; what the
+results hold already is left out, and a training that was cut off goes on. `speed` profiles the bundles of WORK; run it
+on an idle machine. DIR holds `models/` and `data/` (docs/ptq-vs-qat.md says which).
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from evidence.document import fill
+from evidence.results import Record, Results
+from evidence.subjects import load_subject
+from trained.bench import Bench
+from trained.speed import measure_speed
+from trained.tables import sections
+from trained.variants import MODELS, variants
+
+from edgeq.errors import EdgeqError
+from edgeq.training.loop import StepReport
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures what has not been measured."""
+    torch.set_num_threads(1)
+    results, deadline = Results(options.results), time.monotonic() + 60 * options.minutes
+    options.work.mkdir(parents=True, exist_ok=True)
+    for name in options.models:
+        bench = Bench(load_subject(name, options.data), options.data, options.work)
+        done = results.keys()
+        for variant in variants():
+            cell = variant.cell(name)
+            chosen = options.methods is None or variant.method in options.methods
+            if cell.key in done or not chosen or time.monotonic() > deadline:
+                continue
+            start = time.perf_counter()
+            try:
+                result = bench.run(variant, _report)
+            except EdgeqError as error:
+                print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+                continue  # tried again next time
+            result["seconds"] = time.perf_counter() - start
+            results.append(Record(cell, result, conditions()))
+            print(
+                f"{cell.label}: {result['loss_difference']:+.4f}, {result['seconds']:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Profiles the bundles."""
+    measure_speed(options.work / "bundles", options.results.with_name("ptq_vs_qat_speed.jsonl"), options.select)
+
+
+def _report(step: StepReport) -> None:
+    if step.step % 25 == 0:
+        print(f"  step {step.step} of {step.steps}, loss {step.loss:.4f}", file=sys.stderr, flush=True)
+
+
+def conditions() -> dict[str, str]:
+    """What the figures may depend on."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {"edgeq": version("edgeq"), "commit": commit, **{name: version(name) for name in ("onnxruntime", "torch")}}
+
+
+def render(options: argparse.Namespace) -> None:
+    """Prints the sections, or puts them into a document."""
+    parts = sections(Results(options.results), options.results.with_name("ptq_vs_qat_speed.jsonl"))
+    if options.write is None:
+        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
+    else:
+        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    measure = verbs.add_parser("run", help="measure variants")
+    measure.set_defaults(function=run)
+    measure.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
+    measure.add_argument("--methods", type=lambda text: text.split(","), help="only these, such as rtn,gptq,qat")
+    measure.add_argument("--minutes", type=float, default=1e6, help="start no variant after so long")
+    fast = verbs.add_parser("speed", help="profile the bundles")
+    fast.set_defaults(function=speed)
+    fast.add_argument("--select", default="", help="regular expression that a bundle's name must contain")
+    for verb in (measure, fast):
+        verb.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
+        verb.add_argument("--work", type=Path, required=True, help="where checkpoints and bundles are kept")
+    table = verbs.add_parser("table", help="render the results")
+    table.set_defaults(function=render)
+    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
+    for verb in (measure, fast, table):
+        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    try:
+        options.function(options)
+    except EdgeqError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -100,6 +100,30 @@ def _with_gamma(weight: Tensor, fmt: Format, gamma: float) -> Steps:
     return tensor
 
 
+def nearest_levels(
+    weight: Tensor, fmt: Format, importance: Tensor | None = None, options: GridOptions | None = None
+) -> Tensor:
+    """What `quantize` decodes to, float32 ``[N, K]``, without the way through codes; for searches.
+
+    Args:
+        weight: Floating point ``[N, K]``.
+        fmt: The number format.
+        importance: As for `round_groups`, float32 ``[K]``.
+        options: How a grid is fitted.
+
+    Raises:
+        EdgeqError: As `quantize`.
+    """
+    rows, columns = weight.shape
+    group_size = fmt.group_size or columns
+    padded = group_count(columns, fmt.group_size) * group_size
+    levels = UniformFormat(fmt.bits, fmt.group_size, symmetric=False) if isinstance(fmt, BcqFormat) else fmt
+    flat = _pad_columns(weight.float(), padded).reshape(-1, group_size)
+    shares = None if importance is None else _pad_zeros(importance, padded).expand(rows, padded).reshape(-1, group_size)
+    grid = fit_grid(levels, flat, shares, options or GridOptions())
+    return grid.nearest(flat).reshape(rows, padded)[:, :columns]
+
+
 def _image_of_uniform(weight: Tensor, fmt: BcqFormat, importance: Tensor | None, options: Options) -> BcqTensor:
     if fmt.bits == 1:
         raise EdgeqError(

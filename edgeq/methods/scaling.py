@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.methods import rtn
-from edgeq.methods.folding import Fold, FoldableBlock, scaled_statistics
+from edgeq.methods.folding import Fold, FoldableBlock
 from edgeq.methods.grids import Clip, GridOptions
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ def normalized(scale: Tensor) -> Tensor:
 def rounded(block: FoldableBlock, layer: str, scale: Tensor, clip: Clip) -> tuple[Tensor, Tensor]:
     """A layer's weight times a scale, ``[N, K]``: as it is, and rounded to nearest in the layer's format."""
     fmt, weight = block.formats[layer], block.weight(layer) * scale
-    statistics = None if clip == "minmax" else scaled_statistics(block.statistics[layer], scale)
-    tensor = rtn.quantize(weight, fmt, statistics, rtn.Options(grid=GridOptions(clip)))
-    return weight, torch.from_numpy(fmt.decode(tensor))  # type: ignore[arg-type]  # the format's own tensor
+    importance = None
+    if clip != "minmax":
+        importance = (block.statistics[layer].diagonal / scale.double().square()).float()
+    return weight, rtn.nearest_levels(weight, fmt, importance, GridOptions(clip))

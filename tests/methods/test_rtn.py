@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeq.calibration.statistics import StatisticsAccumulator
 from edgeq.errors import EdgeqError
 from edgeq.formats import BcqFormat, Format, UniformFormat, UniformTensor
 from edgeq.methods import rtn
-from edgeq.methods.grids import Clip
+from edgeq.methods.grids import Clip, GridOptions
+from edgeq.schemes import Scheme
 
 FORMATS = [UniformFormat(bits, 32, symmetric) for bits in (2, 3, 4, 8) for symmetric in (True, False)]
 
@@ -96,3 +100,20 @@ def test_scales_beyond_float16_are_refused() -> None:
 def test_one_plane_is_refused() -> None:
     with pytest.raises(EdgeqError, match="no 1-bit grid"):
         rtn.quantize(_weight(), BcqFormat(1, 32))
+
+
+@pytest.mark.parametrize("scheme", ["w4", "w3g32-asym", "w4g64-dint-asym", "w3-dint0.25", "w2g32-bcq", "w3-codebook"])
+@pytest.mark.parametrize("clip", ["minmax", "mse"])
+def test_nearest_levels_are_what_the_packed_weight_decodes_to(scheme: str, clip: Any) -> None:
+    fmt = Scheme.parse(scheme).weights
+    assert fmt is not None
+    generator = torch.Generator().manual_seed(0)
+    weight, inputs = torch.randn(9, 70, generator=generator), torch.rand(200, 70, generator=generator)
+    accumulator = StatisticsAccumulator(70)
+    accumulator.add(inputs)
+    statistics = accumulator.result()
+    tensor = rtn.quantize(weight, fmt, statistics, rtn.Options(grid=GridOptions(clip)))
+    wanted = torch.from_numpy(fmt.decode(tensor))  # type: ignore[arg-type]
+    found = rtn.nearest_levels(weight, fmt, statistics.diagonal.float(), GridOptions(clip))
+    tolerance = 2e-3 if scheme.endswith("bcq") else 0  # its offsets are rounded once more
+    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)

@@ -2,12 +2,12 @@
 """Quantization after training against quantization-aware training, with and without γ.
 
     python benchmarks/ptq_vs_qat.py run --data DIR --work WORK --models stories260K --minutes 30
-    python benchmarks/ptq_vs_qat.py speed --data DIR --work WORK
+    python benchmarks/ptq_vs_qat.py speed --data DIR
     python benchmarks/ptq_vs_qat.py table --write docs/ptq-vs-qat.md
 
 `run` quantizes or trains, exports and evaluates through the bundle, and adds a line of JSON for each variant; what the
-results hold already is left out, and a training that was cut off goes on. `speed` profiles the bundles of WORK; run it
-on an idle machine. DIR holds `models/` and `data/` (docs/ptq-vs-qat.md says which).
+results hold already is left out, and a training that was cut off goes on. `speed` profiles one
+bundle per scheme; run it on an idle machine. DIR holds `models/` and `data/` (docs/ptq-vs-qat.md says which).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -38,31 +39,38 @@ def run(options: argparse.Namespace) -> None:
     results, deadline = Results(options.results), time.monotonic() + 60 * options.minutes
     options.work.mkdir(parents=True, exist_ok=True)
     for name in options.models:
-        bench = Bench(load_subject(name, options.data), options.data, options.work)
-        done = results.keys()
-        for variant in variants():
-            cell = variant.cell(name)
-            chosen = options.methods is None or variant.method in options.methods
-            if cell.key in done or not chosen or time.monotonic() > deadline:
-                continue
-            start = time.perf_counter()
-            try:
-                result = bench.run(variant, _report)
-            except EdgeqError as error:
-                print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
-                continue  # tried again next time
-            result["seconds"] = time.perf_counter() - start
-            results.append(Record(cell, result, conditions()))
-            print(
-                f"{cell.label}: {result['loss_difference']:+.4f}, {result['seconds']:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+        with tempfile.TemporaryDirectory() as scratch:
+            bench = Bench(load_subject(name, options.data), options.data, options.work, Path(scratch))
+            _measure(bench, results, options, deadline)
+
+
+def _measure(bench: Bench, results: Results, options: argparse.Namespace, deadline: float) -> None:
+    name, done = bench.subject.name, results.keys()
+    for variant in variants():
+        cell = variant.cell(name)
+        chosen = options.methods is None or variant.method in options.methods
+        if cell.key in done or not chosen or time.monotonic() > deadline:
+            continue
+        start = time.perf_counter()
+        try:
+            result = bench.run(variant, _report)
+        except EdgeqError as error:
+            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+            continue  # tried again next time
+        result["seconds"] = time.perf_counter() - start
+        results.append(Record(cell, result, conditions()))
+        print(
+            f"{cell.label}: {result['loss_difference']:+.4f}, {result['seconds']:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Profiles the bundles."""
-    measure_speed(options.work / "bundles", options.results.with_name("ptq_vs_qat_speed.jsonl"), options.select)
+    """Profiles one bundle per model and scheme."""
+    for name in options.models:
+        checkpoint = load_subject(name, options.data).checkpoint
+        measure_speed(name, checkpoint, options.results.with_name("ptq_vs_qat_speed.jsonl"))
 
 
 def _report(step: StepReport) -> None:
@@ -91,15 +99,14 @@ def arguments() -> argparse.Namespace:
     verbs = parser.add_subparsers(required=True)
     measure = verbs.add_parser("run", help="measure variants")
     measure.set_defaults(function=run)
-    measure.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
+    measure.add_argument("--work", type=Path, required=True, help="where trained checkpoints are kept")
     measure.add_argument("--methods", type=lambda text: text.split(","), help="only these, such as rtn,gptq,qat")
     measure.add_argument("--minutes", type=float, default=1e6, help="start no variant after so long")
     fast = verbs.add_parser("speed", help="profile the bundles")
     fast.set_defaults(function=speed)
-    fast.add_argument("--select", default="", help="regular expression that a bundle's name must contain")
     for verb in (measure, fast):
         verb.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
-        verb.add_argument("--work", type=Path, required=True, help="where checkpoints and bundles are kept")
+        verb.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
     table = verbs.add_parser("table", help="render the results")
     table.set_defaults(function=render)
     table.add_argument("--write", type=Path, help="document whose marked parts are replaced")

@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantizes or trains a variant, exports it, and evaluates the bundle."""
+"""Quantizes or trains a variant, exports it, and evaluates the bundle: one export per graph traces the model."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from evidence.cells import Cell
+from evidence.bundles import BundleCache
 from evidence.quality import DecoderQuality
 from evidence.samples import calibration_data
 from evidence.subjects import SEPARATOR, Subject
 
-import edgeq_export
 from edgeq.checkpoint import Checkpoint
-from edgeq.exporting import export
 from edgeq.quantization.blockwise import Calibration
-from edgeq.quantization.quantize import quantize_checkpoint
+from edgeq.quantization.quantize import QuantizedModel, quantize_checkpoint
 from edgeq.recipe import build_recipe
 from edgeq.runtime.loading import load
 from edgeq.texts import read_text
@@ -35,51 +34,38 @@ class Bench:
     Args:
         subject: The model and its texts.
         data: Directory with ``data``.
-        directory: Where trained checkpoints and bundles are kept.
+        directory: Where trained checkpoints are kept.
+        scratch: Where bundles are made.
     """
 
-    def __init__(self, subject: Subject, data: Path, directory: Path) -> None:
+    def __init__(self, subject: Subject, data: Path, directory: Path, scratch: Path) -> None:
         self.subject, self.data, self.directory = subject, data, directory
-        self._quality = DecoderQuality(subject)
+        self._quality, self._bundles = DecoderQuality(subject), BundleCache(scratch)
 
     def run(self, variant: Variant, report: Report | None = None) -> dict[str, Any]:
-        """Size of the bundle, bits per weight, and quality through the bundle."""
-        bundle = self.bundle(variant, report)
-        manifest = load_manifest(bundle)
-        model: Any = load(bundle, threads=1)
-        weights = sum(record.rows * record.columns for record in manifest.layers)
+        """Stored bytes of the matrices, and quality through the bundle."""
+        quantized = self.quantized(variant, report)
+        model: Any = load(self._bundles.bundle(quantized), threads=1, verify=False)
+        size = sum(record.size for record in quantized.records)
         return {
-            "weight_bytes": sum(record.size for record in manifest.layers) // (2 if variant.method == "fp16" else 1),
-            "weights": weights,
-            "bundle_bytes": sum(record.size for record in manifest.files.values()),
+            "weight_bytes": size // (2 if variant.method == "fp16" else 1),
+            "weights": sum(record.rows * record.columns for record in quantized.records),
             **self._quality.measure(model),
         }
 
-    def bundle(self, variant: Variant, report: Report | None = None) -> Path:
-        """The exported model; trained first where it has not been."""
+    def quantized(self, variant: Variant, report: Report | None = None) -> QuantizedModel:
+        """The model; trained first where it has not been."""
         cell = variant.cell(self.subject.name)
-        output = self.directory / "bundles" / _name(cell)
-        if output.is_dir():
-            return output
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if variant.method == "qat":
-            export(self._trained(variant, report), output, method="qat")
-        elif variant.method == "fp16":
-            export(self._rounded(), output, scheme="fp32")
-        elif variant.method == "fp32":
-            export(self.subject.checkpoint, output, scheme="fp32")
-        else:
-            recipe = build_recipe(
-                model=str(self.subject.checkpoint),
-                scheme=cell.scheme,
-                method=variant.method,
-                method_options=dict(variant.options),
-            )
-            data = calibration_data(self.subject, cell.seed) if cell.seed is not None else None
-            calibration = None if data is None else Calibration(data)
-            quantized = quantize_checkpoint(Checkpoint(self.subject.checkpoint), recipe.plan(), calibration=calibration)
-            edgeq_export.export_bundle(quantized, output)
-        return output
+        if variant.method in ("fp32", "fp16"):
+            source = self.subject.checkpoint if variant.method == "fp32" else self._rounded()
+            return quantize_checkpoint(Checkpoint(source), build_recipe(model=str(source), scheme="fp32").plan())
+        source = self._trained(variant, report) if variant.method == "qat" else self.subject.checkpoint
+        options = {} if variant.method == "qat" else dict(variant.options)
+        recipe = build_recipe(model=str(source), scheme=cell.scheme, method=variant.method, method_options=options)
+        calibration = None if cell.seed is None else Calibration(calibration_data(self.subject, cell.seed))
+        quantized = quantize_checkpoint(Checkpoint(source), recipe.plan(), calibration=calibration)
+        # Trained or not, the graph of a scheme is the same.
+        return replace(quantized, checkpoint=Checkpoint(self.subject.checkpoint))
 
     def _trained(self, variant: Variant, report: Report | None) -> Path:
         gamma = str(dict(variant.options)["gamma"])
@@ -113,15 +99,3 @@ class Bench:
             tensors = load_file(output / "model.safetensors")
             save_file({k: v.to(torch.float16).float() for k, v in tensors.items()}, output / "model.safetensors")
         return output
-
-
-def load_manifest(bundle: Path) -> Any:
-    """The bundle's ``edgeq.json``."""
-    from edgeq.bundle.manifest import read_manifest
-
-    return read_manifest(bundle)
-
-
-def _name(cell: Cell) -> str:
-    options = "-".join(f"{name}={value}" for name, value in cell.options)
-    return "-".join(part for part in (cell.model, cell.scheme, cell.method, options) if part)

@@ -4,25 +4,28 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from edgeq.exporting import export
 from edgeq_devices.profiling import Request, profile
 from edgeq_devices.results import Report
+from trained.variants import SCHEMES
 
 PROMPT, GENERATED, REPETITIONS = 128, 64, 3
 
 
-def measure_speed(bundles: Path, results: Path, select: str) -> None:
-    """Profiles bundles one after the other on one thread; appends a line for each."""
-    for bundle in sorted(bundles.iterdir()):
-        if re.search(select, bundle.name):
-            line = {"bundle": bundle.name, **_profile(bundle)}
-            with results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            print(line, file=sys.stderr, flush=True)
+def measure_speed(name: str, checkpoint: Path, results: Path) -> None:
+    """Profiles the bundles of a model on one thread; appends a line for each scheme."""
+    for scheme in ("fp32", *SCHEMES.values()):
+        with tempfile.TemporaryDirectory() as directory:
+            export(checkpoint, Path(directory) / "bundle", scheme=scheme)
+            line = {"bundle": f"{name}, {scheme}", **_profile(Path(directory) / "bundle")}
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(line, file=sys.stderr, flush=True)
 
 
 def _profile(bundle: Path) -> dict[str, Any]:

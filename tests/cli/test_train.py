@@ -77,9 +77,9 @@ def test_bad_input(edgeq: Edgeq, tiny: Path, text: Path, tmp_path: Path) -> None
         (
             (
                 "--text",
-                tmp_path / "none.txt",
+                tmp_path / "none.npy",
             ),
-            "cannot read text",
+            "cannot read token ids",
         ),
         (("--text", text, "--layer", "lm_head"), "malformed override"),
     ):

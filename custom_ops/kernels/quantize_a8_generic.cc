@@ -10,29 +10,42 @@ EDGEQ_INLINE std::uint32_t magnitude_bits(float x) {
   return bits & 0x7fffffffU;
 }
 
-/// x / scale, rounded half to even; the clamp matters only for subnormal scales.
-EDGEQ_INLINE int quantize(float x, float scale) {
-  const float code = __builtin_rintf(x / scale);
-  return static_cast<int>(code < -127.0F ? -127.0F : code > 127.0F ? 127.0F : code);
-}
-
 struct Generic {
-  static void run(const float* x, std::size_t count, std::int8_t* codes, std::size_t stride, float* scale,
-                  std::int32_t* sum) {
+  static std::uint32_t largest(const float* x, std::size_t count) {
     std::uint32_t largest = 0;
     for (std::size_t k = 0; k < count; ++k) {
       const std::uint32_t bits = magnitude_bits(x[k]);
       largest = bits > largest ? bits : largest;
     }
-    *scale = block_scale(largest);
-    *sum = 0;
-    const bool usable = *scale > 0; // false for NaN
-    const std::size_t padded = (count + kInputMultiple - 1) / kInputMultiple * kInputMultiple;
-    for (std::size_t k = 0; k < padded; ++k) {
-      const int code = usable && k < count ? quantize(x[k], *scale) : 0;
-      codes[k / 4 * stride + k % 4] = static_cast<std::int8_t>(code);
-      *sum += code;
+    return largest;
+  }
+
+  static void widen(const float* x, std::size_t count, A8Range& range) {
+    for (std::size_t k = 0; k < count; ++k) {
+      range.low = x[k] < range.low ? x[k] : range.low;
+      range.high = x[k] > range.high ? x[k] : range.high;
     }
+  }
+
+  static std::int32_t quantize(const float* x, std::size_t count, const A8Step& step, std::int8_t* codes,
+                               std::size_t stride) {
+    const std::size_t padded = (count + kInputMultiple - 1) / kInputMultiple * kInputMultiple;
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < padded; ++k) {
+      const std::int32_t code = step.usable() && k < count ? code_of(x[k], step) : 0;
+      codes[k / 4 * stride + k % 4] = static_cast<std::int8_t>(code);
+      sum += code;
+    }
+    return sum;
+  }
+
+private:
+  static std::int32_t code_of(float x, const A8Step& step) {
+    const float quotient = __builtin_rintf(x / step.scale);
+    return static_cast<std::int32_t>(quotient < step.low()    ? step.low()
+                                     : quotient > step.high() ? step.high()
+                                                              : quotient) +
+           step.zero;
   }
 };
 

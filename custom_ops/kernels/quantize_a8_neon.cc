@@ -5,19 +5,6 @@
 namespace edgeq::kernels {
 namespace {
 
-EDGEQ_INLINE std::uint32_t largest_magnitude(const float* x, std::size_t count) {
-  uint32x4_t largest = vdupq_n_u32(0);
-  for (std::size_t i = 0; i < count; i += 4)
-    largest = vmaxq_u32(largest, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + i))));
-  return vmaxvq_u32(largest);
-}
-
-/// Four quotients, rounded half to even; zero where `usable` is.
-EDGEQ_INLINE int32x4_t quantize(const float* x, float32x4_t scale, int32x4_t usable) {
-  const int32x4_t code = vcvtnq_s32_f32(vdivq_f32(vld1q_f32(x), scale));
-  return vandq_s32(vmaxq_s32(vminq_s32(code, vdupq_n_s32(127)), vdupq_n_s32(-127)), usable);
-}
-
 /// Sixteen codes, four together every `stride` bytes.
 EDGEQ_INLINE void store_codes(const int32x4_t (&codes)[4], std::int8_t* out, std::size_t stride) {
   const int16x8_t low = vcombine_s16(vmovn_s32(codes[0]), vmovn_s32(codes[1]));
@@ -27,28 +14,61 @@ EDGEQ_INLINE void store_codes(const int32x4_t (&codes)[4], std::int8_t* out, std
   EDGEQ_UNROLL for (std::size_t i = 0; i < 4; ++i) std::memcpy(out + i * stride, bytes + 4 * i, 4);
 }
 
+/// How four quotients become codes.
+struct Rounding {
+  float32x4_t scale, low, high;
+  int32x4_t zero, usable;
+
+  EDGEQ_MEMBER explicit Rounding(const A8Step& step)
+      : scale(vdupq_n_f32(step.scale)), low(vdupq_n_f32(step.low())), high(vdupq_n_f32(step.high())),
+        zero(vdupq_n_s32(step.zero)), usable(vdupq_n_s32(step.usable() ? -1 : 0)) {}
+
+  /// Half to even; zero behind the first `valid`, which have no zero point.
+  EDGEQ_MEMBER int32x4_t codes(const float* x, std::size_t valid) const {
+    const float32x4_t quotient = vmaxq_f32(vminq_f32(vdivq_f32(vld1q_f32(x), scale), high), low);
+    const int32x4_t code = vandq_s32(vaddq_s32(vcvtnq_s32_f32(quotient), zero), usable);
+    if (valid >= 4)
+      return code;
+    const std::uint32_t lanes[4] = {0, 1, 2, 3};
+    const uint32x4_t inside = vcltq_u32(vld1q_u32(lanes), vdupq_n_u32(static_cast<std::uint32_t>(valid)));
+    return vandq_s32(code, vreinterpretq_s32_u32(inside));
+  }
+};
+
 struct Neon {
-  static void run(const float* x, std::size_t count, std::int8_t* codes, std::size_t stride, float* scale,
-                  std::int32_t* sum) {
-    const std::size_t padded = (count + kInputMultiple - 1) / kInputMultiple * kInputMultiple;
-    float copy[kActivationBlock] = {};
-    if (count != padded) {
-      std::memcpy(copy, x, count * sizeof(float));
-      x = copy;
+  static std::uint32_t largest(const float* values, std::size_t valid) {
+    const PaddedBlock padded(values, valid);
+    uint32x4_t largest = vdupq_n_u32(0);
+    for (std::size_t i = 0; i < padded.count; i += 4)
+      largest = vmaxq_u32(largest, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(padded.x + i))));
+    return vmaxvq_u32(largest);
+  }
+
+  static void widen(const float* values, std::size_t valid, A8Range& range) {
+    const PaddedBlock padded(values, valid);
+    float32x4_t low = vdupq_n_f32(range.low), high = vdupq_n_f32(range.high);
+    for (std::size_t i = 0; i < padded.count; i += 4) {
+      low = vminq_f32(low, vld1q_f32(padded.x + i));
+      high = vmaxq_f32(high, vld1q_f32(padded.x + i));
     }
-    *scale = block_scale(largest_magnitude(x, padded));
-    const int32x4_t usable = vdupq_n_s32(*scale > 0 ? -1 : 0); // 0 for NaN
-    const float32x4_t divisor = vdupq_n_f32(*scale);
+    range = {vminvq_f32(low), vmaxvq_f32(high)};
+  }
+
+  static std::int32_t quantize(const float* values, std::size_t valid, const A8Step& step, std::int8_t* codes,
+                               std::size_t stride) {
+    const PaddedBlock padded(values, valid);
+    const Rounding rounding(step);
     int32x4_t total = vdupq_n_s32(0);
-    for (std::size_t i = 0; i < padded; i += 16, codes += 4 * stride) {
+    for (std::size_t i = 0; i < padded.count; i += 16, codes += 4 * stride) {
       int32x4_t four[4];
       EDGEQ_UNROLL for (std::size_t j = 0; j < 4; ++j) {
-        four[j] = quantize(x + i + 4 * j, divisor, usable);
+        const std::size_t first = i + 4 * j;
+        four[j] = rounding.codes(padded.x + first, first < valid ? valid - first : 0);
         total = vaddq_s32(total, four[j]);
       }
       store_codes(four, codes, stride);
     }
-    *sum = vaddvq_s32(total);
+    return vaddvq_s32(total);
   }
 };
 

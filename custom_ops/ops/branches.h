@@ -28,8 +28,9 @@ inline constexpr std::array<ort::Formal, kMaxBranches> kBranchOutputs{
 
 /// What one branch adds and where it writes, in one call.
 struct BranchOutput {
-  const float* bias; // [n], or null
-  float* y;          // [tokens, n]
+  const float* bias;               // [n], or null
+  float* y;                        // [tokens, n]
+  const float* row_sums = nullptr; // [n], where activations have zero points: of the weight
 };
 using BranchOutputs = std::array<BranchOutput, kMaxBranches>;
 

@@ -55,6 +55,7 @@ inline constexpr Slot<OrtStatus*(const OrtTensorTypeAndShapeInfo*, std::int64_t*
 inline constexpr Slot<OrtStatus*(const OrtTensorTypeAndShapeInfo*, const char**, std::size_t)> GetSymbolicDimensions{
     63};
 inline constexpr Slot<OrtStatus*(const OrtValue*, OrtTensorTypeAndShapeInfo**)> GetTensorTypeAndShape{65};
+inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, const char*, float*)> KernelInfoGetAttributeFloat{85};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, const char*, std::int64_t*)> KernelInfoGetAttributeInt64{86};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, const char*, char*, std::size_t*)> KernelInfoGetAttributeString{
     87};

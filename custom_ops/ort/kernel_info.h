@@ -27,6 +27,14 @@ public:
     return value;
   }
 
+  /// Reads a float attribute; throws Error when it is absent.
+  float float32(const char* name) const {
+    float value = 0;
+    if (!api_.try_call(KernelInfoGetAttributeFloat, info_, name, &value))
+      throw Error("attribute " + std::string(name) + ": found none, wanted a number");
+    return value;
+  }
+
   /// Reads an integer attribute that may be absent.
   std::int64_t int64_or(const char* name, std::int64_t absent) const {
     std::int64_t value = 0;

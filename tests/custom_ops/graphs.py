@@ -26,9 +26,15 @@ def one_node_model(
     constants: dict[str, NDArray[Any]],
     attributes: dict[str, Any],
     ir_version: int = 9,
+    positions: dict[str, int] | None = None,
 ) -> bytes:
-    """A model of one node called ``head``. ``inputs`` are shapes; the output's shape is left to inference."""
-    names = [*inputs, *constants]
+    """A model of one node called ``head``. ``inputs`` are shapes; the output's shape is left to inference.
+
+    ``positions`` says where an input lies that does not follow the one before it.
+    """
+    names: list[str] = []
+    for name in [*inputs, *constants]:
+        names += [""] * ((positions or {}).get(name, 0) - len(names)) + [name]
     node = helper.make_node(operator, names, ["Y"], name="head", domain="com.edgeq", **attributes)
     graph = helper.make_graph(
         [node],
@@ -106,6 +112,7 @@ def dint_gemm_attributes(
         "format": form.name,
         "has_zero_point": int(not getattr(form, "symmetric", True)),
         "activation_bits": activation_bits,
+        **({"denominator": form.denominator} if isinstance(form, DintFormat) else {}),
     }
 
 
@@ -126,6 +133,13 @@ def gemm_model(
         constants["bias"] = bias
     shape: list[int | str] = [*("batch", "sequence", "extra")[: rank - 1], attributes["K"]]
     return one_node_model(operator, {"X": shape}, constants, attributes)
+
+
+def round_bfloat16(x: Floats) -> Floats:
+    """Normal floats rounded to the nearest bfloat16, half to even."""
+    bits = x.view(np.uint32)
+    rounded: Floats = ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    return rounded
 
 
 def round_activations(x: Floats, group_size: int) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ CodedBlock CompressedWeight::coded_block(std::size_t block, std::uint8_t* tiles)
 }
 
 bool CompressedWeight::decode(std::size_t first, std::size_t last, std::uint8_t* tiles) const {
-  const void* table = rans_table_.empty() ? static_cast<const void*>(nibble_table_) : rans_table_.data();
+  const void* table = has_nibbles() ? static_cast<const void*>(nibble_table_) : rans_table_.data();
   bool good = true;
   while (first < last) {
     const std::size_t size = first_tile(first + 1) - first_tile(first); // only the last block may differ

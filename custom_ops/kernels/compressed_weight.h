@@ -2,6 +2,8 @@
 // A compressed weight (docs/formats.md, compressed), checked before anything of it is decoded.
 #pragma once
 
+#include "matmul_nibble.h"
+
 #include "decompress.h"
 
 #include <vector>
@@ -22,6 +24,11 @@ public:
   std::size_t blocks_at_once() const { return decoder_.blocks_at_once; }
   /// The checksum of the header, which covers those of the blocks: equal ones mean equal weights.
   std::uint32_t checksum() const { return checksum_; }
+
+  /// Whether the codec is "nibble".
+  bool has_nibbles() const { return rans_table_.empty(); }
+  /// The weight for kernels that read nibbles; it points into this object.
+  NibbleWeight nibbles() const { return {layout_, data_, offsets_.data(), tiles_per_block_, nibble_table_}; }
 
   /// Decodes blocks [first, last) to `tiles`, one tile behind the other. Returns whether every block was used up
   /// exactly.

@@ -21,26 +21,28 @@ constexpr WordIndices kWords;
 /// Two registers hold the states of a block.
 template <int Blocks> class States {
 public:
-  EDGEQ_MEMBER explicit States(const CodedBlock* blocks) : blocks_(blocks) {
-    for (int b = 0; b < Blocks; ++b) {
+  EDGEQ_MEMBER explicit States(const CodedBlock* blocks) {
+    EDGEQ_UNROLL for (int b = 0; b < Blocks; ++b) {
       x_[2 * b] = load_half_line(blocks[b].stream);
       x_[2 * b + 1] = load_half_line(blocks[b].stream + 32);
       next_[b] = blocks[b].stream + kRansStateBytes;
+      limit_[b] = limit(blocks[b]);
+      tiles_[b] = blocks[b].tiles;
     }
   }
 
   EDGEQ_MEMBER void step(const std::uint32_t* table, std::size_t offset) {
     EDGEQ_UNROLL for (int b = 0; b < Blocks; ++b) {
       const __m256i low = half_step(table, b, 2 * b), high = half_step(table, b, 2 * b + 1);
-      store_symbols(blocks_[b].tiles + offset, low, high);
+      store_symbols(tiles_[b] + offset, low, high);
     }
   }
 
   EDGEQ_MEMBER bool finished() const {
     const __m256i least = _mm256_set1_epi32(kRansLeastState);
     bool finished = true;
-    for (int i = 0; i < 2 * Blocks; ++i)
-      finished &= next_[i / 2] == blocks_[i / 2].end && _mm256_movemask_epi8(_mm256_cmpeq_epi32(x_[i], least)) == -1;
+    EDGEQ_UNROLL for (int i = 0; i < 2 * Blocks; ++i) finished &=
+        next_[i / 2] + 2 == limit_[i / 2] && _mm256_movemask_epi8(_mm256_cmpeq_epi32(x_[i], least)) == -1;
     return finished;
   }
 
@@ -58,7 +60,7 @@ private:
     const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(next_[b])));
     const __m256i taken = _mm256_or_si256(_mm256_slli_epi32(x, 16), _mm256_permutevar8x32_epi32(words, index));
     x_[i] = _mm256_blendv_epi8(x, taken, is_low);
-    next_[b] = advanced(next_[b], 2 * static_cast<std::size_t>(__builtin_popcount(set)), limit(blocks_[b]));
+    next_[b] = advanced(next_[b], 2 * static_cast<std::size_t>(__builtin_popcount(set)), limit_[b]);
     return entry;
   }
 
@@ -70,18 +72,16 @@ private:
                      _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
   }
 
-  const CodedBlock* blocks_;
   __m256i x_[2 * Blocks];
-  const std::uint8_t* next_[Blocks];
+  const std::uint8_t *next_[Blocks], *limit_[Blocks];
+  std::uint8_t* tiles_[Blocks]; // copies: those in CodedBlock would be read again after every store
 };
 
 } // namespace
 
 bool decode_rans_avx2(const UniformLayout& layout, const void* table, const CodedBlock* blocks, std::size_t count,
                       std::size_t tiles) {
-  if (count == 1)
-    return decode_rans_blocks<States, 1>(layout, table, blocks, tiles);
-  return decode_rans_blocks<States, 2>(layout, table, blocks, tiles);
+  return decode_rans_at_once<States, 4>(layout, table, blocks, count, tiles);
 }
 
 } // namespace edgeq::kernels

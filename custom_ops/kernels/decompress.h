@@ -12,7 +12,7 @@
 namespace edgeq::kernels {
 
 inline constexpr std::size_t kReadableTail = 64; // bytes behind a block that vector loads may touch
-inline constexpr std::size_t kMostBlocksAtOnce = 4;
+inline constexpr std::size_t kMostBlocksAtOnce = 8;
 
 inline constexpr unsigned kRansScaleBits = 12;
 inline constexpr std::size_t kRansSlots = std::size_t{1} << kRansScaleBits;

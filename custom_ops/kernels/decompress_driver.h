@@ -52,6 +52,17 @@ EDGEQ_INLINE bool decode_rans_blocks(const UniformLayout& layout, const void* ta
   return states.finished();
 }
 
+/// The same for a number of blocks, from 1 to Most, that is not a constant.
+template <template <int> class States, int Most>
+EDGEQ_INLINE bool decode_rans_at_once(const UniformLayout& layout, const void* table, const CodedBlock* blocks,
+                                      std::size_t count, std::size_t tiles) {
+  if constexpr (Most > 1) {
+    if (count < Most)
+      return decode_rans_at_once<States, Most - 1>(layout, table, blocks, count, tiles);
+  }
+  return decode_rans_blocks<States, Most>(layout, table, blocks, tiles);
+}
+
 /// Decodes a block with Line::decode(table, nibbles, escape, end, out) -> the next escaped code.
 template <class Line>
 EDGEQ_INLINE bool decode_nibble_block(const UniformLayout& layout, const void* table, const CodedBlock& block,

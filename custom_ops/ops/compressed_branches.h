@@ -19,6 +19,21 @@ public:
   std::size_t group_bytes() const { return group_bytes_; }
   std::size_t group_tiles() const { return group_tiles_; }
 
+  /// Whether a kernel for one token multiplies all of them without decoding them first.
+  bool all_nibbles() const;
+
+  /// Calls body(weight, branch, first, last) for the blocks of each branch among groups [first, last).
+  template <class Body> void for_blocks(std::size_t first, std::size_t last, const Body& body) const {
+    for (std::size_t b = 0; b < branches_.size(); ++b) {
+      const Branch& branch = branches_[b];
+      const std::size_t begin = std::max(first, branch.first_group);
+      const std::size_t end = std::min(last, branch.first_group + branch.groups());
+      if (begin < end)
+        body(branch.weight, b, (begin - branch.first_group) * branch.blocks,
+             std::min((end - branch.first_group) * branch.blocks, branch.weight.blocks()));
+    }
+  }
+
   /// Decodes groups [first, last) to `scratch`, of group_bytes(), and calls
   ///   body(layout, weights, branch, first, last)
   /// after each, for its tiles of that branch, where `weights` is where tile 0 would lie.

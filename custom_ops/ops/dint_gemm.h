@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "activation_quantization.h"
 #include "compressed_branches.h"
 
 #include "kernels/dint_gemm.h"
@@ -12,7 +11,7 @@ namespace edgeq::ops {
 class DintGemm {
 public:
   static constexpr const char* name = "DintGemm";
-  static constexpr auto inputs = kQuantizedInputs;
+  static constexpr auto inputs = kBranchInputs;
   static constexpr auto outputs = kBranchOutputs;
 
   explicit DintGemm(const ort::KernelInfo& info);
@@ -34,6 +33,8 @@ private:
   void multiply(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
   template <class Kernel>
   void multiply_compressed(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
+  /// One token by nibbles that are not decoded first.
+  void multiply_nibbles(const ort::KernelContext& context, const Call& call, const kernels::A8Panels& x) const;
   /// A branch's weight as attribute `weight_compression` says; one that stays compressed goes to compressed_.
   PackedWeight read_weight(const ort::KernelInfo& info, const kernels::UniformLayout& layout, std::size_t branch);
   /// Tiles that chunks are made of.
@@ -43,9 +44,9 @@ private:
   kernels::UniformLayout layout_; // of the first branch
   kernels::DintGemmKernels kernels_;
   bool float_activations_;
-  ActivationQuantization quantization_;
   WeightCompression compression_;
   CompressedBranches compressed_; // the weights of all branches, or of none
+  kernels::MatmulA8NibbleFunction matmul_nibbles_ = nullptr;
   Branches<kernels::UniformLayout> branches_;
 };
 

@@ -41,6 +41,7 @@ const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
     : layout_(read_layout(info)), kernels_(kernels_for(layout_)), float_activations_(read_float_activations(info)),
+      quantization_(info, float_activations_ ? 32 : 8),
       compression_(read_weight_compression(info, layout_)),
       branches_(info, layout_, [&](const kernels::UniformLayout& layout, std::size_t branch) {
         return read_weight(info, layout, branch);
@@ -66,7 +67,8 @@ PackedWeight DintGemm::read_weight(const ort::KernelInfo& info, const kernels::U
 void DintGemm::compute(const ort::KernelContext& context) const {
   const ort::Tensor x = context.input(0);
   const std::size_t tokens = token_count(x, layout_.inputs.k);
-  const Call call{static_cast<const float*>(x.data), tokens, branches_.outputs(context, x.shape)};
+  const Call call{static_cast<const float*>(x.data), tokens,
+                  quantization_.with_row_sums(branches_.outputs(context, x.shape))};
   if (tokens == 0)
     return;
   float_activations_ ? compute_f32(context, call) : compute_a8(context, call);
@@ -76,10 +78,12 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   const kernels::Grouping& inputs = layout_.inputs;
   const std::size_t codes = call.tokens * inputs.padded_k, blocks = call.tokens * inputs.blocks();
   Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
-                  Scratch::padded<std::int32_t>(blocks));
-  const kernels::A8Panels panels = panels_for(kernels_, layout_,
-                                              {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
-                                               scratch.take<std::int32_t>(blocks), call.tokens, kernels_.panel_tokens});
+                  Scratch::padded<std::int32_t>(blocks) + Scratch::padded<float>(call.tokens));
+  kernels::A8Panels panels = panels_for(kernels_, layout_,
+                                        {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
+                                         scratch.take<std::int32_t>(blocks), call.tokens, kernels_.panel_tokens});
+  float* offsets = scratch.take<float>(call.tokens);
+  panels.quantization = quantization_.scales(offsets);
   const double activations = static_cast<double>(codes) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });
@@ -88,7 +92,11 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   const kernels::MatmulA8Function matmul = kernels_.matmul_a8_for(call.tokens);
   multiply(context, call,
            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
-               std::size_t last) { matmul({layout, weights, panels, output.bias, output.y}, first, last); });
+               std::size_t last) {
+             matmul({layout, weights, panels, output.bias, output.y}, first, last);
+             if (quantization_.asymmetric())
+               subtract_offsets(output, offsets, call.tokens, layout.n, first, last);
+           });
 }
 
 void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "activation_quantization.h"
 #include "compressed_branches.h"
 
 #include "kernels/dint_gemm.h"
@@ -11,7 +12,7 @@ namespace edgeq::ops {
 class DintGemm {
 public:
   static constexpr const char* name = "DintGemm";
-  static constexpr auto inputs = kBranchInputs;
+  static constexpr auto inputs = kQuantizedInputs;
   static constexpr auto outputs = kBranchOutputs;
 
   explicit DintGemm(const ort::KernelInfo& info);
@@ -44,6 +45,7 @@ private:
   kernels::UniformLayout layout_; // of the first branch
   kernels::DintGemmKernels kernels_;
   bool float_activations_;
+  ActivationQuantization quantization_;
   WeightCompression compression_;
   CompressedBranches compressed_; // the weights of all branches, or of none
   kernels::MatmulA8NibbleFunction matmul_nibbles_ = nullptr;

@@ -41,8 +41,7 @@ const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
     : layout_(read_layout(info)), kernels_(kernels_for(layout_)), float_activations_(read_float_activations(info)),
-      quantization_(info, float_activations_ ? 32 : 8),
-      compression_(read_weight_compression(info, layout_)),
+      quantization_(info, float_activations_ ? 32 : 8), compression_(read_weight_compression(info, layout_)),
       branches_(info, layout_, [&](const kernels::UniformLayout& layout, std::size_t branch) {
         return read_weight(info, layout, branch);
       }) {
@@ -88,7 +87,7 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(call.x, inputs, panels, first, last); });
   if (call.tokens == 1 && !compressed_.empty() && matmul_nibbles_ != nullptr)
-    return multiply_nibbles(context, call, panels);
+    return multiply_nibbles(context, call, panels, offsets);
   const kernels::MatmulA8Function matmul = kernels_.matmul_a8_for(call.tokens);
   multiply(context, call,
            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
@@ -150,15 +149,21 @@ void DintGemm::multiply_compressed(const ort::KernelContext& context, const Call
                           });
 }
 
-void DintGemm::multiply_nibbles(const ort::KernelContext& context, const Call& call, const kernels::A8Panels& x) const {
+void DintGemm::multiply_nibbles(const ort::KernelContext& context, const Call& call, const kernels::A8Panels& x,
+                                const float* offsets) const {
   const std::size_t groups = compressed_.groups();
   for_chunks(context, groups, step_chunks(groups, compressed_.group_tiles(), 1),
              [&](std::size_t first, std::size_t last) {
-               compressed_.for_blocks(first, last, [&](const kernels::CompressedWeight& weight, std::size_t branch,
-                                                       std::size_t begin, std::size_t end) {
-                 const BranchOutput& output = call.outputs[branch];
-                 matmul_nibbles_({weight.nibbles(), x, output.bias, output.y}, begin, end);
-               });
+               compressed_.for_blocks(first, last,
+                                      [&](const kernels::CompressedWeight& weight, std::size_t branch,
+                                          std::size_t begin, std::size_t end) {
+                                        const BranchOutput& output = call.outputs[branch];
+                                        const kernels::NibbleWeight nibbles = weight.nibbles();
+                                        matmul_nibbles_({nibbles, x, output.bias, output.y}, begin, end);
+                                        if (quantization_.asymmetric())
+                                          subtract_offsets(output, offsets, 1, nibbles.layout.n,
+                                                           nibbles.first_tile(begin), nibbles.first_tile(end));
+                                      });
              });
 }
 

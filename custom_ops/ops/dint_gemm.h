@@ -35,7 +35,8 @@ private:
   template <class Kernel>
   void multiply_compressed(const ort::KernelContext& context, const Call& call, const Kernel& kernel) const;
   /// One token by nibbles that are not decoded first.
-  void multiply_nibbles(const ort::KernelContext& context, const Call& call, const kernels::A8Panels& x) const;
+  void multiply_nibbles(const ort::KernelContext& context, const Call& call, const kernels::A8Panels& x,
+                        const float* offsets) const;
   /// A branch's weight as attribute `weight_compression` says; one that stays compressed goes to compressed_.
   PackedWeight read_weight(const ort::KernelInfo& info, const kernels::UniformLayout& layout, std::size_t branch);
   /// Tiles that chunks are made of.

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgeq.errors import EdgeqError
 from edgeq.methods import aqas, awq, smoothquant
 from edgeq.methods.distortion import distortion_of
 from edgeq.methods.folding import FoldableBlock
@@ -70,6 +71,22 @@ def test_smoothing_is_the_published_formula() -> None:
     weights = torch.cat([block.weight(layer) for layer in place.layers]).abs().amax(0)
     smoothquant.fold(block, smoothquant.Options(alpha=0.75))
     torch.testing.assert_close(block.statistics[place.layers[0]].absmax, inputs / (inputs**0.75 / weights**0.25))
+
+
+@torch.no_grad()
+def test_encoders_whose_norms_feed_the_residual_are_refused_or_scaled_elsewhere() -> None:
+    block = foldable(any_model("bert"), "w8a8t")
+    with pytest.raises(EdgeqError, match=r"no norm can take a scale.*smoothquant.places=all"):
+        smoothquant.fold(block)
+    before = block.statistics["attention.output.dense"].absmax
+    smoothquant.fold(block, smoothquant.Options(places="all"))
+    assert not torch.equal(block.statistics["attention.output.dense"].absmax, before)
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.5])
+def test_migration_strengths_out_of_range_are_refused(alpha: float) -> None:
+    with pytest.raises(EdgeqError, match=r"smoothquant.alpha: out of range"):
+        smoothquant.fold(outlier_block("w4a8t"), smoothquant.Options(alpha=alpha))
 
 
 @pytest.mark.parametrize("scheme", ["w4a8t", "w4a8ta-asym", "w3a8ta-dint", "w4a8g32", "w3a32"])

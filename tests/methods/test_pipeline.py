@@ -35,6 +35,7 @@ BAD = [
     ("gptq+magr", {}, r"methods out of order, found gptq\+magr, wanted magr\+gptq"),
     ("gptq+gptq", {}, r"methods out of order, found gptq\+gptq, wanted gptq"),
     ("rtn+gptq", {}, "two methods that choose codes"),
+    ("awq+aqas", {}, "two methods that fold scales"),
     ("rtn", {"gptq.act_order": True}, "option of no method, found 'gptq.act_order', wanted rtn.FIELD"),
     ("gptq", {"act_order": True}, "option of no method, found 'act_order'"),
     ("gptq", {"gptq.nothing": 1}, "unknown option, found gptq.nothing, wanted damping or"),

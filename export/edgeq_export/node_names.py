@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 NAME_SCOPES = "pkg.torch.onnx.name_scopes"
+_NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"  # what torch.export calls the outermost module in places
 
 
 def module_of(node: ir.Node) -> str | None:
@@ -25,7 +26,9 @@ def module_of(node: ir.Node) -> str | None:
         scopes = ast.literal_eval(node.metadata_props.get(NAME_SCOPES, "[]"))
     except (ValueError, SyntaxError):
         return None
-    return str(scopes[-2]) if isinstance(scopes, list) and len(scopes) > 1 else None
+    if not isinstance(scopes, list) or len(scopes) < 2:
+        return None
+    return "" if scopes[-2] == _NO_MODULE else str(scopes[-2])
 
 
 def module_in_name(node: ir.Node) -> str | None:

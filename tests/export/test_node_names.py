@@ -92,6 +92,8 @@ def named(traced: ir.Model, request: pytest.FixtureRequest) -> list[ir.Node]:
 def test_all_nodes_of_a_decoder_are_named_by_module_and_operator(named: list[ir.Node]) -> None:
     names = [str(each.name) for each in named]
     assert len(set(names)) == len(names)
+    modules = {name.split("/")[1] for name in names if name.count("/") > 1}
+    assert modules == {"model", "lm_head"}
     for each, name in zip(named, names, strict=True):
         assert name.startswith("/")
         assert name.rpartition("/")[2].split("_")[0] == each.op_type

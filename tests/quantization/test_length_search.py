@@ -41,8 +41,8 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(length_search, "CALIBRATION_TOKENS", 1024)
-    monkeypatch.setattr(length_search, "VALIDATION_TOKENS", 512)
+    monkeypatch.setattr(length_search, "CALIBRATION_TOKENS", 512)
+    monkeypatch.setattr(length_search, "VALIDATION_TOKENS", 256)
 
 
 def _recipe(file: Path, **fields: Any) -> Any:
@@ -63,10 +63,10 @@ def test_the_length_of_least_error_is_taken(checkpoint: Checkpoint, tokens: Path
 def test_nearly_exact_schemes_err_little(checkpoint: Checkpoint, tokens: Path) -> None:
     errors = [
         search_length(checkpoint, Plan.build(Scheme.parse(scheme)), WindowSource.open(checkpoint, tokens)).distortions
-        for scheme in ("w8a32", "w8a8t", "w3a8t")
+        for scheme in ("w8a8t", "w3a8t")
     ]
     for length in errors[0]:
-        assert errors[0][length] < errors[1][length] < errors[2][length]
+        assert errors[0][length] < 0.2 * errors[1][length]
 
 
 def test_held_out_text_is_not_calibrated_on(checkpoint: Checkpoint, tokens: Path) -> None:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the machine can do at most: bytes read per second, int8 multiply-accumulates and float32 fused multiply-adds
 // per second. Compiled for the machine it runs on by roofline.py.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -84,6 +87,31 @@ std::int32_t multiply_int8(std::size_t steps) {
   return result;
 }
 
+#if defined(__AMX_INT8__)
+/// Products of tile registers, 16 x 64 by 64 x 16 bytes, four at a time; false where the system refuses them.
+bool multiply_tiles(std::size_t steps) {
+  struct alignas(64) {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  if (syscall(SYS_arch_prctl, kRequestPermission, kTileData) != 0)
+    return false;
+  _tile_loadconfig(&config);
+  for (std::size_t step = 0; step < steps; ++step) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+  _tile_release();
+  return true;
+}
+#else
+bool multiply_tiles(std::size_t) { return false; }
+#endif
+
 template <class Task> void on_threads(std::size_t threads, const Task& task) {
   std::vector<std::thread> others;
   for (std::size_t t = 1; t < threads; ++t)
@@ -109,6 +137,16 @@ void roofline_read(const unsigned char* data, std::size_t bytes, std::size_t thr
 double roofline_int8(std::size_t steps, std::size_t threads) {
   on_threads(threads, [&](std::size_t) { sink = static_cast<std::uint64_t>(multiply_int8(steps)); });
   return static_cast<double>(steps * kChains * kProducts);
+}
+
+/// The same with matrix units, in steps of 4 products of tiles; 0 where there are none.
+double roofline_matrix(std::size_t steps, std::size_t threads) {
+  std::atomic<bool> works{true};
+  on_threads(threads, [&](std::size_t) {
+    if (!multiply_tiles(steps))
+      works = false;
+  });
+  return works ? static_cast<double>(steps * 4 * 16 * 16 * 64) : 0.0;
 }
 
 /// The instruction that roofline_int8 uses.

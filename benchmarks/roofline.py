@@ -40,6 +40,7 @@ def library() -> ctypes.CDLL:
         subprocess.run([compiler, *flags, str(SOURCE), "-o", str(path)], check=True)
         loaded = ctypes.CDLL(str(path))
     loaded.roofline_int8.restype = ctypes.c_double
+    loaded.roofline_matrix.restype = ctypes.c_double
     loaded.roofline_instruction.restype = ctypes.c_char_p
     return loaded
 
@@ -72,6 +73,13 @@ def multiply_once(threads: int) -> float:
     return threads * done / (time.perf_counter() - start)
 
 
+def multiply_tiles_once(threads: int) -> float:
+    """The same with the processor's matrix units (AMX); 0 where there are none."""
+    start = time.perf_counter()
+    done: float = library().roofline_matrix(ctypes.c_size_t(200_000), ctypes.c_size_t(threads))
+    return threads * done / (time.perf_counter() - start)
+
+
 def measured(task: Callable[[], float]) -> float:
     """Median of repetitions, after an untimed one."""
     task()
@@ -83,8 +91,9 @@ def main() -> None:
     for threads in sorted({1, 2, len(os.sched_getaffinity(0))}):
         reads = [f"{measured(partial(read_once, threads, size)) / 1e9:.1f}" for size in SIZES]
         huge = f"{measured(partial(read_once, threads, huge=True)) / 1e9:.1f}"
-        rows.append([str(threads), *reads, huge, f"{measured(partial(multiply_once, threads)) / 1e9:.0f}"])
-    headers = ["threads", *(f"read {size} MiB" for size in SIZES), f"huge pages {SIZES[-1]} MiB", "int8"]
+        products = [measured(partial(task, threads)) / 1e9 for task in (multiply_once, multiply_tiles_once)]
+        rows.append([str(threads), *reads, huge, *(f"{rate:.0f}" if rate else "" for rate in products)])
+    headers = ["threads", *(f"read {size} MiB" for size in SIZES), f"huge pages {SIZES[-1]} MiB", "int8", "int8 matrix"]
     print(aligned_table(headers, rows), end="")
     instruction = library().roofline_instruction().decode()
     print(f"\nreads in GB/s; int8 in billions of multiply-accumulates per second ({instruction}); medians")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which instruction sets the kernels can use on this machine: the answer of operator ``KernelInfo``."""
+"""What the kernels can use on this machine: the answer of operator ``KernelInfo``."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ class InstructionSets:
     Attributes:
         selected: The one whose kernels run: the fastest, or what ``EDGEQ_ISA`` names.
         available: Those that this CPU can run, from the slowest to the fastest.
+        weights: Where new sessions have their weights: ``mapped``, in the model's file, or ``huge-pages``, in a copy.
+        weights_obstacle: Why they are mapped although ``EDGEQ_WEIGHTS`` asks for huge pages, or empty.
     """
 
     selected: str
     available: tuple[str, ...]
+    weights: str = "mapped"
+    weights_obstacle: str = ""
 
 
 def instruction_sets(library: Path | None = None) -> InstructionSets:
     """Asks the operator library, by default `edgeq_ops.library_path`.
 
     Raises:
-        EdgeqError: The library is missing or cannot be loaded, or ``EDGEQ_ISA`` names what this CPU cannot run.
+        EdgeqError: The library is missing or cannot be loaded, ``EDGEQ_ISA`` names what this CPU cannot run, or
+            ``EDGEQ_WEIGHTS`` an unknown placement.
     """
     import onnxruntime
 
@@ -43,7 +48,7 @@ def instruction_sets(library: Path | None = None) -> InstructionSets:
         answer = json.loads(session.run(None, {})[0].tobytes())
     except Exception as error:  # ONNX Runtime's exceptions share no other base
         raise EdgeqError("the operator library does not work here", found=" ".join(str(error).split())) from error
-    return InstructionSets(answer["selected"], tuple(answer["available"]))
+    return InstructionSets(**(answer | {"available": tuple(answer["available"])}))
 
 
 def _kernel_info_model() -> bytes:

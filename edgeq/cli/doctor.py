@@ -17,6 +17,7 @@ from edgeq.errors import EdgeqError
 # What the kernels look for, x86 and ARM.
 RELEVANT_FEATURES = (
     *("avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512vbmi", "avx512_vnni"),
+    *("avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
     *("asimd", "fphp", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
 _MARKS = {"ok": "ok", "missing": "MISSING", "failed": "FAILED", "optional": "-"}
@@ -102,6 +103,8 @@ def _operators() -> Iterator[Finding]:
         return
     yield Finding("operators", "ok", str(path))
     yield Finding("kernels", "ok", f"{sets.selected}, chosen from {', '.join(sets.available)}")
+    obstacle = f", no huge pages: {sets.weights_obstacle}" if sets.weights_obstacle else ""
+    yield Finding("weights", "failed" if obstacle else "ok", sets.weights + obstacle)
     yield _selftest()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from edgeq.cli.console import print_json, progress_bars, stdout
-from edgeq.cli.options import Library, Threads, Verify
+from edgeq.cli.options import HugePages, Library, Threads, Verify
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def command(
     threads: Threads = None,
     library: Library = None,
     verify: Verify = True,
+    huge_pages: HugePages = False,
     as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Evaluate a bundle: perplexity on a text, or similarity of sentences.

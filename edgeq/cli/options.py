@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,3 +17,19 @@ Library = Annotated[
     Path | None, Option(help="Operator library to load instead of the installed one.", show_default=False)
 ]
 Verify = Annotated[bool, Option("--verify/--no-verify", help="Check the hashes of the bundle's files.")]
+
+
+def _place_weights(huge_pages: bool) -> bool:
+    if huge_pages:
+        os.environ["EDGEQ_WEIGHTS"] = "huge-pages"  # the operators read it when a session is opened
+    return huge_pages
+
+
+HugePages = Annotated[
+    bool,
+    Option(
+        "--huge-pages",
+        callback=_place_weights,
+        help="Copy weights into huge pages: faster generation, and they count as memory of the process.",
+    ),
+]

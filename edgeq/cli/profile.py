@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from edgeq.cli import layer_costs
 from edgeq.cli.console import progress_bars, write_file
+from edgeq.cli.options import HugePages
 from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
@@ -59,6 +60,7 @@ def command(
         ),
     ] = None,
     no_warmup: Annotated[bool, Option("--no-warmup", help="Do not run once untimed before.")] = False,
+    huge_pages: HugePages = False,
     layers: layer_costs.Layers = False,
     candidates: layer_costs.Candidates = None,
     vocabulary: layer_costs.Vocabulary = None,
@@ -92,6 +94,8 @@ def command(
     for path, option in ((output, "--output"), (trace, "--trace")):
         if path is not None and not path.parent.is_dir():  # better said before the measurement than after it
             raise EdgeqError("no such directory", file=path.parent, field=option)
+    if huge_pages and device != "local":
+        raise EdgeqError("not this machine", field="--huge-pages", remedy="set EDGEQ_WEIGHTS=huge-pages on the board")
     request = Request(
         bundle,
         tuple(parse_numbers(n_prompt, "-p")),

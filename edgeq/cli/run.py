@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from edgeq.cli.console import print_json
-from edgeq.cli.options import Library, Threads, Verify
+from edgeq.cli.options import HugePages, Library, Threads, Verify
 from edgeq.cli.statistics import statistics
 from edgeq.errors import EdgeqError
 
@@ -60,6 +60,7 @@ def command(
     threads: Threads = None,
     library: Library = None,
     verify: Verify = True,
+    huge_pages: HugePages = False,
     as_json: Annotated[bool, Option("--json", help="Print text, tokens and timings as JSON.")] = False,
 ) -> None:
     """Generate text: continue a prompt, or chat when there is none."""

@@ -28,6 +28,10 @@ def check_trainable(target: Target, scheme: Scheme) -> None:
     """
     if scheme.weights is not None:
         trainable_format(scheme.weights, target.name)
+    if scheme.auto:
+        raise EdgeqError(
+            "nothing chooses formats in training", field=target.name, found=str(scheme), wanted="one format"
+        )
     if scheme.activation_bits == 8 and scheme.activation_mode == "static":
         raise EdgeqError(
             "static activations cannot be trained",

@@ -88,11 +88,13 @@ def test_the_checkpoint_is_one_for_transformers(tiny: Path, text: Path, tmp_path
     source = Path(shutil.copytree(tiny, tmp_path / "model"))
     (source / "training.json").write_text("{}")  # of the original's own training
     (source / "tokenizer_config.json").write_text('{"bos_token": "<s>"}')
+    (source / "generation_config.json").write_text('{"eos_token_id": 7}')
     train(source, text, tmp_path / "out", settings(steps=1))
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} >= {"config.json", "model.safetensors", "tokenizer_config.json"}
     assert (out / "training.json").stat().st_size > 100
     model = AutoModelForCausalLM.from_pretrained(out)
+    assert model.generation_config.eos_token_id == 7
     assert model.dtype == torch.float32
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
@@ -102,6 +104,7 @@ def test_the_checkpoint_is_one_for_transformers(tiny: Path, text: Path, tmp_path
     [
         ({"scheme": "w3g32-bcq"}, "format cannot be trained, found bcq, wanted uniform"),
         ({"scheme": "w4a8s"}, "static activations cannot be trained"),
+        ({"scheme": "w4-auto"}, "nothing chooses formats in training"),
         ({"scheme": "fp32"}, "nothing to train"),
         ({"layers": {"nosuch": "w4"}}, "pattern matches no layer"),
         ({"length": 4096}, "--length: out of range, found 4096"),

@@ -53,6 +53,7 @@ def _speeds(weight: PackedWeight) -> dict[str, float]:
     codes = geometry.split(weight.data.numpy())[0].tobytes()
     decoders: dict[str, Callable[[bytes], bytes]] = {
         "zstd-3": lambda data: zstandard.ZstdDecompressor().decompress(data),
+        "zstd-19": lambda data: zstandard.ZstdDecompressor().decompress(data),
         "lz4": lambda data: lz4.block.decompress(data, uncompressed_size=len(codes)),
     }
     return {name: _best(decode, GENERAL[name](codes), len(codes)) for name, decode in decoders.items()}

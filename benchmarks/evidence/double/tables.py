@@ -14,6 +14,7 @@ from evidence.markdown import signed, table
 from evidence.subjects import ENCODER
 
 CODERS = ("raw", "entropy", "rans", "nibble", "zstd-3", "zstd-19", "lz4", "lz4hc")
+SPEEDS = ("zstd-3", "zstd-19", "lz4")
 MEGA, GIGA = 1e6, 1e9
 
 
@@ -46,8 +47,9 @@ def _is_whole(cell: Cell) -> bool:
 
 
 def _describe(cell: Cell) -> list[str]:
-    """Scheme, method and options; rates stand in the columns."""
-    options = [f"{name}={value}" for name, value in cell.options if not name.endswith(".bits")]
+    """Scheme, method and its options; those of the solver without its name."""
+    solver = cell.method.split("+")[-1]
+    options = [f"{name.removeprefix(f'{solver}.')}={value}" for name, value in cell.options]
     return [cell.scheme, " ".join([cell.method, *options])]
 
 
@@ -120,11 +122,11 @@ def _distributions(lines: list[dict[str, Any]]) -> str:
             f"{line['asked']:g}",
             f"{line['relative_error']:.2e}",
             *(f"{line['bits'][coder]:.3f}" for coder in CODERS),
-            *(f"{line['decoded_bytes_per_second'][coder] / GIGA:.2f}" for coder in ("zstd-3", "lz4")),
+            *(f"{line['decoded_bytes_per_second'][coder] / GIGA:.2f}" for coder in SPEEDS),
         ]
         for line in lines
     ]
-    return table(["weights", "bits asked", "relative error", *CODERS, "zstd GB/s", "LZ4 GB/s"], rows)
+    return table(["weights", "bits asked", "relative error", *CODERS, *(f"{coder} GB/s" for coder in SPEEDS)], rows)
 
 
 def _speed(lines: list[dict[str, Any]]) -> str:

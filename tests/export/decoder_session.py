@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from edgeq.runtime.kv_cache import ELEMENT_TYPES
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -38,7 +40,7 @@ class DecoderSession:
         self.mask: Array = np.zeros((self.batch, 0), np.int64)
         self.cache = {
             name: ort.OrtValue.ortvalue_from_numpy(
-                np.zeros((self.batch, value.shape[1], self.capacity, value.shape[3]), np.float32)
+                np.zeros((self.batch, value.shape[1], self.capacity, value.shape[3]), ELEMENT_TYPES[value.type])
             )
             for name, value in self.past.items()
         }

@@ -67,6 +67,8 @@ def apply_budget(
     targets = find_targets(model)
     plan.check_patterns(name for target in targets for name in target.names)
     free = [target.name for target in targets if not target.vocabulary and not _is_pinned(recipe, target)]
+    if not free:
+        raise EdgeqError("no layers to allocate", field="budget", wanted="linear layers without --layer or --skip")
     kind: Kind = budget.sensitivity or ("noise" if model.can_generate() else "output")
     question = Question(checkpoint, plan, _candidates(recipe, budget), kind, calibration, frozenset(free))
     table = cached_table(question, cache or default_cache(), progress)

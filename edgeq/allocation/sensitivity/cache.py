@@ -44,7 +44,7 @@ def fingerprint(question: Question) -> Fingerprint:
         "candidates": ",".join(map(str, question.candidates)),
         "kind": question.kind,
         "calibration": "random tokens" if calibration is None else calibration.data.fingerprint,
-        "layers": ",".join(sorted(question.layers)),
+        "layers": "all" if question.layers is None else ",".join(sorted(question.layers)),
         "noise": f"{LEVELS}, {TOKENS} tokens",
         **library_versions(),
     }

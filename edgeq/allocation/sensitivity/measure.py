@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Question:
         candidates: Schemes.
         kind: How damage is predicted.
         calibration: What the model reads; without it random tokens, and errors are those of the weights.
-        layers: Names of the layers; all but the vocabulary if there are none.
+        layers: Names of the layers; ``None`` for all but the vocabulary.
     """
 
     checkpoint: Checkpoint
@@ -49,7 +49,7 @@ class Question:
     candidates: tuple[Scheme, ...]
     kind: Kind = "noise"
     calibration: Calibration | None = None
-    layers: frozenset[str] = field(default_factory=frozenset)
+    layers: frozenset[str] | None = None
 
 
 def measure_table(question: Question, progress: Progress | None = None) -> SensitivityTable:
@@ -88,7 +88,7 @@ def measure_table(question: Question, progress: Progress | None = None) -> Sensi
 
 
 def _wanted(question: Question, target: Target) -> bool:
-    return not target.vocabulary and (not question.layers or target.name in question.layers)
+    return not target.vocabulary and (question.layers is None or target.name in question.layers)
 
 
 def _random_ids(model: Any) -> Tensor:

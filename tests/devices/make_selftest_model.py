@@ -6,7 +6,14 @@ from pathlib import Path
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import edgeq_devices.selftest
-from edgeq.quantization.operators import DOMAIN, VERSION, gather_operator, matmul_operator
+from edgeq.quantization.operators import (
+    DOMAIN,
+    ROW_SUMS_INPUT,
+    VERSION,
+    gather_operator,
+    matmul_operator,
+    row_sums,
+)
 from edgeq_devices.selftest import cases
 from edgeq_devices.selftest.run import MODEL
 
@@ -18,8 +25,10 @@ def build() -> ModelProto:
     """One node per case, and one QuantGather per gathered weight."""
     nodes, outputs = [], []
     for case in cases.CASES:
-        operator, attributes = matmul_operator(case.format, cases.ROWS, cases.COLUMNS, case.activation_bits)
-        nodes.append(_node(operator, ["X", _weight(case.name)], case.name, attributes))
+        shape = cases.ROWS, cases.COLUMNS
+        operator, attributes = matmul_operator(case.format, *shape, case.activation_bits, case.activation_mode)
+        sums = [""] * (ROW_SUMS_INPUT - 2) + [f"{case.name}.row_sums"] if _has_zero_points(case) else []
+        nodes.append(_node(operator, ["X", _weight(case.name), *sums], case.name, attributes))
         outputs.append(helper.make_tensor_value_info(case.name, TensorProto.FLOAT, ["tokens", cases.ROWS]))
     for case in (case for case in cases.CASES if case.name in cases.GATHERED):
         operator, attributes = gather_operator(case.format, cases.ROWS, cases.COLUMNS)
@@ -31,9 +40,21 @@ def build() -> ModelProto:
         helper.make_tensor_value_info("indices", TensorProto.INT64, ["tokens"]),
     ]
     weights = [numpy_helper.from_array(cases.packed(case.format), _weight(case.name)) for case in cases.CASES]
+    weights += [
+        numpy_helper.from_array(
+            row_sums(case.format, cases.packed(case.format), cases.ROWS, cases.COLUMNS), f"{case.name}.row_sums"
+        )
+        for case in cases.CASES
+        if _has_zero_points(case)
+    ]
     graph = helper.make_graph(nodes, "selftest", inputs, outputs, weights)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="edgeq")
+
+
+def _has_zero_points(case: cases.Case) -> bool:
+    """Of the activations."""
+    return case.activation_mode == "token-asym"
 
 
 def _weight(name: str) -> str:

@@ -20,6 +20,7 @@ from edgeq.formats import (
     UniformFormat,
     UniformTensor,
 )
+from edgeq.schemes import ActivationMode
 
 ROWS, COLUMNS, GROUP = 40, 96, 64
 """Odd on purpose: rows end inside a tile, the last group is short."""
@@ -36,12 +37,14 @@ class Case:
         format: How the weight is stored.
         activation_bits: As in the scheme; ``None`` for the default.
         tolerance: Largest relative error (Euclidean norm) against float64; it covers the 8-bit activations or tables.
+        activation_mode: As in the scheme.
     """
 
     name: str
     format: Format
     activation_bits: int | None
     tolerance: float
+    activation_mode: ActivationMode = "block"
 
 
 CASES = (
@@ -50,11 +53,16 @@ CASES = (
     Case("dint_w4_a32", UniformFormat(4, GROUP), 32, 1e-5),
     *(Case(f"dint_w{bits}_dint", DintFormat(bits, GROUP), None, 0.02) for bits in (3, 4)),
     Case("dint_w4_dint_asym", DintFormat(4, GROUP, symmetric=False), None, 0.02),
+    Case("dint_w4_dint0.25", DintFormat(4, GROUP, denominator=4), None, 0.02),
+    Case("dint_w4_dint0.125_asym", DintFormat(4, GROUP, symmetric=False, denominator=8), None, 0.02),
+    Case("dint_w3_dint0.125_asym", DintFormat(3, GROUP, symmetric=False, denominator=8), None, 0.02),
+    Case("dint_w4_a8t", UniformFormat(4, GROUP), 8, 0.02, "token"),
+    Case("dint_w4_a8ta", UniformFormat(4, GROUP), 8, 0.02, "token-asym"),
     *(Case(f"dint_w{bits}_codebook", CodebookFormat(bits, GROUP), None, 0.02) for bits in (2, 3, 4)),
     *(Case(f"lut_w{bits}", BcqFormat(bits, GROUP), None, 0.02) for bits in (1, 2, 3, 4)),
     Case("lut_w3_a32", BcqFormat(3, GROUP), 32, 1e-3),
 )
-GATHERED = ("dint_w3", "dint_w4_asym", "dint_w3_dint", "dint_w4_codebook", "lut_w3")
+GATHERED = ("dint_w3", "dint_w4_asym", "dint_w3_dint", "dint_w4_dint0.25", "dint_w4_codebook", "lut_w3")
 """Cases whose weight is also read row by row."""
 
 

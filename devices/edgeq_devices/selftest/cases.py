@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from edgeq.formats import (
     UniformFormat,
     UniformTensor,
 )
-from edgeq.schemes import ActivationMode
 
 ROWS, COLUMNS, GROUP = 40, 96, 64
 """Odd on purpose: rows end inside a tile, the last group is short."""
@@ -44,7 +44,7 @@ class Case:
     format: Format
     activation_bits: int | None
     tolerance: float
-    activation_mode: ActivationMode = "block"
+    activation_mode: Literal["block", "token", "token-asym"] = "block"
 
 
 CASES = (

@@ -16,7 +16,7 @@ from edgeq.quantization.trained import QUANTIZERS_NAME, TRAINING_NAME
 from edgeq.training.student import Student
 
 # What `save_pretrained` writes itself, and what would not be true of the new weights.
-NOT_COPIED = ("config.json", "generation_config.json", "model.safetensors.index.json", TRAINING_NAME)
+NOT_COPIED = ("config.json", "model.safetensors.index.json", TRAINING_NAME)
 COPIED = ("*.json", "*.model", "*.txt", "*.jinja")
 
 

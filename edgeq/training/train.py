@@ -113,20 +113,18 @@ def _task(
     progress: Progress | None,
 ) -> Task:
     student = start_student(checkpoint, settings, windows, progress if processes.first else None)
-    student = _on_device(student, processes)
+    _move(student, processes)
     teacher = None if settings.loss == "ce" else load_model(checkpoint).to(processes.device)
     ids = None if held_out is None else validation_windows(held_out, windows.length)
     return Task(student, teacher, windows, ids)
 
 
-def _on_device(student: Student, processes: Processes) -> Student:
-    """The student where it is trained, with the first process's numbers: other machines may have rounded otherwise."""
+def _move(student: Student, processes: Processes) -> None:
+    """To where it is trained, with the first process's numbers: other machines may have rounded otherwise."""
     student.model.to(processes.device)
     for quantizer in student.quantizers.values():
         quantizer.to(processes.device)
-    moved = Student(student.model, student.targets, student.quantizers)
-    processes.copy_from_first([*moved.parameters.values(), *moved.buffers()])
-    return moved
+    processes.copy_from_first([*student.parameters.values(), *student.buffers()])
 
 
 def final_loss(history: History) -> float:

@@ -63,6 +63,10 @@ EDGEQ_INLINE bool decode_rans_at_once(const UniformLayout& layout, const void* t
   return decode_rans_blocks<States, Most>(layout, table, blocks, tiles);
 }
 
+/// Bytes by which nibbles are fetched ahead: hardware prefetchers stop at every page. Measured on Sapphire Rapids: twice the
+/// speed with AVX2, half as much again with VBMI.
+constexpr std::size_t kNibblesAhead = 2048;
+
 /// Decodes a block with Line::decode(table, nibbles, escape, end, out) -> the next escaped code.
 template <class Line>
 EDGEQ_INLINE bool decode_nibble_block(const UniformLayout& layout, const void* table, const CodedBlock& block,
@@ -74,6 +78,7 @@ EDGEQ_INLINE bool decode_nibble_block(const UniformLayout& layout, const void* t
   std::size_t count = 0; // of escaped codes, those that the block lacks included
   for_runs(layout, tiles, [&](std::size_t offset, std::size_t bytes) __attribute__((always_inline)) {
     for (std::size_t i = 0; i < bytes; i += kNibbleLine, nibbles += kNibbleLine / 2) {
+      __builtin_prefetch(nibbles + kNibblesAhead);
       const std::size_t escaped = line.decode(nibbles, next, block.tiles + offset + i);
       count += escaped;
       next = advanced(next, escaped, block.end);

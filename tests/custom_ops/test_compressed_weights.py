@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeq.formats import CodebookFormat, DintFormat, DintTensor, UniformFormat, UniformTensor
+from edgeq.formats import BcqFormat, CodebookFormat, DintFormat, DintTensor, UniformFormat, UniformTensor
 from edgeq.formats.compression import compress, read_header
+from edgeq.quantization.operators import ROW_SUMS_INPUT, matmul_operator, row_sums
+from edgeq.schemes import ActivationMode
 from tests.custom_ops.graphs import (
     dint_gemm_attributes,
     gemm_model,
@@ -31,6 +34,7 @@ CODED = [(W8, "rans"), (W8, "nibble"), (UniformFormat(8, 64, symmetric=False), "
 COLUMNS = 200
 
 
+@cache
 def packed_weight(form: Format, rows: int, columns: int = COLUMNS) -> np.ndarray:
     """A packed matrix whose codes lie near the middle, as compression wants them."""
     tensor = random_uniform(UniformFormat(form.bits, form.group_size, form.symmetric), rows, columns)
@@ -40,6 +44,12 @@ def packed_weight(form: Format, rows: int, columns: int = COLUMNS) -> np.ndarray
     if isinstance(form, DintFormat):
         return form.pack(DintTensor(codes, tensor.scales, tensor.zero_points))
     return form.pack(UniformTensor(codes, tensor.scales, tensor.zero_points))
+
+
+@cache
+def coded_weight(form: Format, codec: str, rows: int, columns: int = COLUMNS) -> np.ndarray:
+    """The same, compressed."""
+    return compress(packed_weight(form, rows, columns), form, rows, columns, codec)
 
 
 def multiply(
@@ -55,7 +65,7 @@ def test_products_are_those_of_raw_weights(isa: str, form: Format, codec: str, a
     rows = 2100  # several blocks
     packed = packed_weight(form, rows)
     attributes = dint_gemm_attributes(form, rows, COLUMNS, activation_bits)
-    data = compress(packed, form, rows, COLUMNS, codec)
+    data = coded_weight(form, codec, rows)
     assert read_header(data).blocks > 2
     for tokens in (1, 3, 40):
         x = np.random.default_rng(tokens).standard_normal((tokens, COLUMNS), np.float32)
@@ -82,6 +92,32 @@ def test_any_shape(rows: int, columns: int, tokens: int, coded: tuple[Format, st
     data = compress(packed, form, rows, columns, codec)
     result = multiply(data, attributes | {"weight_compression": mode}, x, bias)
     np.testing.assert_array_equal(result, multiply(packed, attributes, x, bias))
+
+
+@pytest.mark.parametrize("quantization", ["token", "token-asym", "static"])
+@pytest.mark.parametrize("codec", ["rans", "nibble"])
+def test_activations_quantized_otherwise(isa: str, quantization: ActivationMode, codec: str) -> None:
+    rows = 700
+    packed = packed_weight(W8, rows)
+    operator, attributes = matmul_operator(W8, rows, COLUMNS, 8, quantization)
+    if quantization == "static":
+        attributes["activation_scale"] = 0.03
+    sums = {"row_sums": row_sums(W8, packed, rows, COLUMNS)} if quantization == "token-asym" else {}
+
+    def run(data: np.ndarray, tokens: int, mode: str) -> np.ndarray:
+        model = one_node_model(
+            operator,
+            {"X": ["tokens", COLUMNS]},
+            {"W": data} | sums,
+            attributes | {"weight_compression": mode},
+            positions={"row_sums": ROW_SUMS_INPUT},
+        )
+        x = np.random.default_rng(0).normal(1, 1, (tokens, COLUMNS)).astype(np.float32)
+        result: np.ndarray = open_session(model, 2).run(None, {"X": x})[0]
+        return result
+
+    for tokens in (1, 5):
+        np.testing.assert_array_equal(run(coded_weight(W8, codec, rows), tokens, "use"), run(packed, tokens, ""))
 
 
 def test_an_empty_attribute_means_raw_weights() -> None:
@@ -125,7 +161,7 @@ def gather_attributes(form: Format, rows: int) -> dict[str, Any]:
 def test_rows_of_an_embedding(isa: str, form: Format, codec: str, mode: str) -> None:
     rows = 1000
     packed, attributes = packed_weight(form, rows), gather_attributes(form, rows)
-    coded = {"W": compress(packed, form, rows, COLUMNS, codec)}
+    coded = {"W": coded_weight(form, codec, rows)}
     indices = np.append(np.random.default_rng(0).integers(0, rows, 30), [rows - 1, 0, 0]).reshape(3, 11)
     raw = open_session(one_node_model("QuantGather", {"indices": ["a", "b"]}, {"W": packed}, attributes))
     model = one_node_model("QuantGather", {"indices": ["a", "b"]}, coded, attributes | {"weight_compression": mode})
@@ -219,8 +255,6 @@ def test_other_formats_are_not_compressed() -> None:
     packed = form.pack(random_codebook(form, ROWS, COLUMNS))
     attributes = dint_gemm_attributes(form, ROWS, COLUMNS, 8) | {"weight_compression": "load"}
     assert "found 'load' for format codebook, wanted format uniform or dint" in refusal(packed, attributes)
-    from edgeq.formats import BcqFormat
-
     binary = BcqFormat(2, 32)
     weight = binary.pack(random_bcq(binary, ROWS, COLUMNS))
     model = gemm_model(

@@ -49,7 +49,9 @@ const DintGemmKernels& codebook_gemm_kernels(Isa isa) {
                                                matmul_f32_a8_codebook_7x32_avx512_vnni,
                                                12,
                                                matmul_f32_f32_codebook_prompt_12x32_avx512};
-  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi);
+  static constexpr DintGemmKernels avx512_bf16 = with_bf16(avx512_vbmi);
+  static constexpr DintGemmKernels amx = with_amx(avx512_vbmi, matmul_f32_a8_codebook_16x32_amx);
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi, avx512_bf16, amx);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return codebook_gemm_kernels_arm(isa);

@@ -22,6 +22,7 @@ void matmul_f32_a8_codebook_6x16_avx_vnni(const MatmulA8&, std::size_t, std::siz
 void matmul_f32_a8_codebook_1x32_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_1x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_codebook_16x32_amx(const MatmulA8&, std::size_t, std::size_t);
 #endif
 
 } // namespace edgeq::kernels

@@ -57,7 +57,9 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
       with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vnni);
   static constexpr DintGemmKernels avx512_vbmi_token =
       with_token_kernel(avx512_vnni, matmul_f32_a8_uniform_1x64_avx512_vbmi);
-  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni_token, avx512_vbmi_token);
+  static constexpr DintGemmKernels avx512_bf16 = with_bf16(avx512_vbmi_token);
+  static constexpr DintGemmKernels amx = with_amx(avx512_vbmi_token, matmul_f32_a8_uniform_16x32_amx);
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni_token, avx512_vbmi_token, avx512_bf16, amx);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return dint_gemm_kernels_arm(isa);
@@ -69,6 +71,7 @@ const DintGemmKernels& dint_gemm_kernels(Isa isa) {
 }
 
 A8Panels panels_for(const DintGemmKernels& kernels, const UniformLayout& layout, A8Panels panels) {
+  panels.by_token = kernels.by_token && kernels.is_prompt(panels.tokens);
   const bool zeros_apart = layout.has_zero_point && layout.bits == 8; // the kernel needs the sums themselves
   if (kernels.is_prompt(panels.tokens) && !zeros_apart) {
     panels.sum_start = kIntegerFloatBits;

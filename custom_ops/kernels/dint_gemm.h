@@ -7,6 +7,7 @@
 #pragma once
 
 #include "a8_panels.h"
+#include "bf16_panels.h"
 #include "f32_panels.h"
 #include "isa.h"
 #include "uniform_layout.h"
@@ -22,7 +23,7 @@ using QuantizeA8 = void (*)(const float* x, const Grouping& inputs, const A8Pane
 /// A product with int8 activations. With block b of group g, weight scale s, zero point z, activation scale t:
 /// y[n] = bias[n] + Σ_b (s[n,g]·Σ_k (q[n,k] − z[n,g])·x[k]) · t[b], the inner sums exact integers, their products with
 /// s rounded to float32, the outer sum a chain of fused multiply-adds in order of b: every instruction set gives the
-/// same bits. With dint, s is half the stored scale and q − z twice the weight in steps.
+/// same bits. With dint, s is the stored scale times dint_unit() and q − z the weight in units.
 struct MatmulA8 {
   UniformLayout layout;
   const std::uint8_t* weights;
@@ -54,6 +55,27 @@ struct MatmulF32Prompt {
 };
 using MatmulF32PromptFunction = void (*)(const MatmulF32Prompt& product, std::size_t first_tile, std::size_t last_tile);
 
+/// A product with activations rounded to bfloat16: with block b of group g and weight scale s,
+/// y[n] = bias[n] + Σ_b s[n,g]·Σ_k (q[n,k] − z[n,g])·x[k]. Weights counted from their zero points are exact in
+/// bfloat16, their products with x are in float32; sums are of float32, in an order that differs between instruction
+/// sets.
+struct MatmulBf16 {
+  UniformLayout layout;
+  const std::uint8_t* weights;
+  Bf16Panels x;
+  const float* bias; // [n], or null
+  float* y;          // [tokens, n]
+};
+using MatmulBf16Function = void (*)(const MatmulBf16& product, std::size_t first_tile, std::size_t last_tile);
+
+/// Where there is one, a kernel for more than `few_tokens` tokens rounded to bfloat16.
+struct Bf16Kernels {
+  std::size_t few_tokens = SIZE_MAX;
+  std::size_t panel_tokens = 0;
+  void (*pack)(const float* x, const Bf16Panels& panels, std::size_t first, std::size_t last) = nullptr;
+  MatmulBf16Function matmul = nullptr;
+};
+
 struct DintGemmKernels {
   std::size_t panel_tokens; // of A8Panels
   QuantizeA8 quantize_a8;
@@ -68,6 +90,8 @@ struct DintGemmKernels {
   std::size_t f32_few_tokens = 4;
   // Where there is one, a kernel for one token.
   MatmulA8Function matmul_a8_token = nullptr;
+  bool by_token = false; // of the panels of matmul_a8_prompt
+  Bf16Kernels bf16 = {};
 
   bool is_prompt(std::size_t tokens) const { return matmul_a8_prompt != nullptr && tokens > few_tokens; }
   bool is_f32_prompt(std::size_t tokens) const { return matmul_f32_prompt != nullptr && tokens > f32_few_tokens; }
@@ -101,8 +125,26 @@ void matmul_f32_a8_uniform_1x64_avx512_vnni(const MatmulA8&, std::size_t, std::s
 void matmul_f32_a8_uniform_1x64_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_bf16_uniform_12x32_avx512_bf16(const MatmulBf16&, std::size_t, std::size_t);
+void matmul_f32_bf16_uniform_16x32_amx(const MatmulBf16&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_16x32_amx(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_4x32_avx512(const MatmulF32&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_12x32_avx512(const MatmulF32Prompt&, std::size_t, std::size_t);
+
+/// `kernels` with those for bfloat16 prompts of a CPU with AVX-512 BF16.
+constexpr DintGemmKernels with_bf16(DintGemmKernels kernels) {
+  kernels.bf16 = {4, 12, pack_bf16_avx512_bf16, matmul_f32_bf16_uniform_12x32_avx512_bf16};
+  return kernels;
+}
+
+/// `kernels` with those for prompts of a CPU with AMX: `prompt` for int8 activations.
+constexpr DintGemmKernels with_amx(DintGemmKernels kernels, MatmulA8Function prompt) {
+  kernels.panel_tokens = 16;
+  kernels.matmul_a8_prompt = prompt;
+  kernels.by_token = true;
+  kernels.bf16 = {4, 16, pack_bf16_avx512_bf16, matmul_f32_bf16_uniform_16x32_amx};
+  return kernels;
+}
 #endif
 
 } // namespace edgeq::kernels

@@ -6,6 +6,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -25,6 +27,10 @@ const char* isa_name(Isa isa) {
     return "avx512_vnni";
   case Isa::avx512_vbmi:
     return "avx512_vbmi";
+  case Isa::avx512_bf16:
+    return "avx512_bf16";
+  case Isa::amx:
+    return "amx";
   case Isa::neon:
     return "neon";
   case Isa::dotprod:
@@ -46,6 +52,16 @@ bool has_avx_vnni() {
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
 }
 
+/// AMX with INT8 and BF16, leaf 7, EDX bits 22, 24 and 25. Linux must be asked, for the whole process, to save tile
+/// registers; where it refuses, or knows nothing of them, there is no AMX.
+bool has_amx() {
+  constexpr unsigned kFeatures = 1U << 22 | 1U << 24 | 1U << 25;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kFeatures) == kFeatures &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 /// The built-in also asks the operating system whether it saves the wide registers.
 void append_x86(std::vector<Isa>& isas) {
   __builtin_cpu_init();
@@ -62,8 +78,14 @@ void append_x86(std::vector<Isa>& isas) {
   if (!__builtin_cpu_supports("avx512vnni"))
     return;
   isas.push_back(Isa::avx512_vnni);
-  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2"))
-    isas.push_back(Isa::avx512_vbmi);
+  if (!__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vbmi2"))
+    return;
+  isas.push_back(Isa::avx512_vbmi);
+  if (!__builtin_cpu_supports("avx512bf16"))
+    return;
+  isas.push_back(Isa::avx512_bf16);
+  if (has_amx())
+    isas.push_back(Isa::amx);
 }
 
 } // namespace

@@ -15,7 +15,9 @@ enum class Isa {
   avx_vnni,    ///< avx2 and AVX-VNNI: 256-bit vpdpbusd (Alder Lake, Zen 5)
   avx512,      ///< avx2 and AVX-512 F, BW, DQ, VL (Skylake-X)
   avx512_vnni, ///< avx512 and AVX-512 VNNI (Cascade Lake)
-  avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI, VBMI2 (Ice Lake, Zen 4)
+  avx512_vbmi, ///< avx512_vnni and AVX-512 VBMI, VBMI2 (Ice Lake)
+  avx512_bf16, ///< avx512_vbmi and AVX-512 BF16 (Zen 4)
+  amx,         ///< avx512_bf16 and AMX with INT8 and BF16 (Sapphire Rapids)
   neon,        ///< 64-bit ARM: every one (Cortex-A53, A72)
   dotprod,     ///< neon and sdot (Cortex-A55, A76, Neoverse-N1)
   i8mm,        ///< dotprod and smmla (Cortex-A510, A710, Neoverse-N2)
@@ -34,7 +36,8 @@ Isa selected_isa();
 /// The kernels of an instruction set, of a table's entries in the order of Isa.
 template <class Kernels>
 const Kernels& select_x86(Isa isa, const Kernels& generic, const Kernels& avx2, const Kernels& avx_vnni,
-                          const Kernels& avx512, const Kernels& avx512_vnni, const Kernels& avx512_vbmi) {
+                          const Kernels& avx512, const Kernels& avx512_vnni, const Kernels& avx512_vbmi,
+                          const Kernels& avx512_bf16, const Kernels& amx) {
   switch (isa) {
   case Isa::avx2:
     return avx2;
@@ -46,6 +49,10 @@ const Kernels& select_x86(Isa isa, const Kernels& generic, const Kernels& avx2, 
     return avx512_vnni;
   case Isa::avx512_vbmi:
     return avx512_vbmi;
+  case Isa::avx512_bf16:
+    return avx512_bf16;
+  case Isa::amx:
+    return amx;
   default:
     return generic;
   }

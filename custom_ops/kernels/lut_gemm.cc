@@ -32,9 +32,15 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           matmul_f32_a8_bcq_4x64_generic,
                                           4};
 #if defined(__x86_64__)
-  static const LutGemmKernels avx2{
-      build_lut_avx2,       matmul_f32_lut_bcq_4x64_avx2, prefetch_pays(), matmul_f32_f32_bcq_6x16_avx2, 6,
-      {5.7, 11, 60, 60, 19}};
+  static const LutGemmKernels avx2{build_lut_avx2,
+                                   matmul_f32_lut_bcq_4x64_avx2,
+                                   prefetch_pays(),
+                                   matmul_f32_f32_bcq_6x16_avx2,
+                                   6,
+                                   {5.7, 11, 60, 60, 19, 0, 15.5, 12},
+                                   quantize_a8_avx2,
+                                   matmul_f32_a8_bcq_3x16_avx2,
+                                   3};
   static const LutGemmKernels avx_vnni{build_lut_avx2,
                                        matmul_f32_lut_bcq_4x64_avx2,
                                        prefetch_pays(),
@@ -44,9 +50,15 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                        quantize_a8_avx2,
                                        matmul_f32_a8_bcq_6x16_avx_vnni,
                                        6};
-  static const LutGemmKernels avx512{
-      build_lut_avx512,      matmul_f32_lut_bcq_8x64_avx512, prefetch_pays(), matmul_f32_f32_bcq_6x64_avx512, 6,
-      {3.6, 7.2, 24, 36, 12}};
+  static const LutGemmKernels avx512{build_lut_avx512,
+                                     matmul_f32_lut_bcq_8x64_avx512,
+                                     prefetch_pays(),
+                                     matmul_f32_f32_bcq_6x64_avx512,
+                                     6,
+                                     {3.6, 7.2, 24, 36, 12, 2, 6.6, 7},
+                                     quantize_a8_avx512,
+                                     matmul_f32_a8_bcq_6x32_avx512,
+                                     6};
   static const LutGemmKernels avx512_vbmi{build_lut_avx512,
                                           matmul_f32_lut_bcq_8x64_avx512_vbmi,
                                           prefetch_pays(),
@@ -56,6 +68,16 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           quantize_a8_avx512,
                                           matmul_f32_a8_bcq_7x32_avx512_vnni,
                                           7};
+  static const LutGemmKernels amx{build_lut_avx512,
+                                  matmul_f32_lut_bcq_8x64_avx512_vbmi,
+                                  prefetch_pays(),
+                                  matmul_f32_f32_bcq_6x64_avx512,
+                                  6,
+                                  {2.3, 4.9, 24, 36, 12, 2, 6.6, 0.8},
+                                  quantize_a8_avx512,
+                                  matmul_f32_a8_bcq_16x32_amx,
+                                  16,
+                                  true};
   static const LutGemmKernels avx512_vnni{build_lut_avx512,
                                           matmul_f32_lut_bcq_8x64_avx512,
                                           prefetch_pays(),
@@ -65,7 +87,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           quantize_a8_avx512,
                                           matmul_f32_a8_bcq_7x32_avx512_vnni,
                                           7};
-  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi);
+  return select_x86(isa, generic, avx2, avx_vnni, avx512, avx512_vnni, avx512_vbmi, avx512_vbmi, amx);
 #elif defined(__aarch64__)
   if (isa != Isa::generic)
     return lut_gemm_kernels_arm(isa);
@@ -88,7 +110,8 @@ LutGemmProduct fastest_product(const LutGemmCosts& costs, std::size_t planes, st
   return floats < lookup ? LutGemmProduct::multiply_f32 : LutGemmProduct::lookup;
 }
 
-A8Panels bcq_panels(A8Panels panels) {
+A8Panels bcq_panels(const LutGemmKernels& kernels, A8Panels panels) {
+  panels.by_token = kernels.a8_by_token;
   panels.sum_start = kIntegerFloatBits;
   panels.sum_factor = -kBcqByteCentre;
   return panels;

@@ -82,9 +82,6 @@ struct MatmulBcqA8 {
 };
 using MatmulBcqA8Function = void (*)(const MatmulBcqA8& product, std::size_t first_tile, std::size_t last_tile);
 
-/// `panels` with sums as MatmulBcqA8 wants them.
-A8Panels bcq_panels(A8Panels panels);
-
 /// What the kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids). Only
 /// their ratios matter: they say which is the fastest for how many tokens.
 struct LutGemmCosts {
@@ -110,7 +107,11 @@ struct LutGemmKernels {
                       std::size_t last) = nullptr; // dint_gemm.h
   MatmulBcqA8Function matmul_a8 = nullptr;
   std::size_t a8_panel_tokens = 0; // of MatmulBcqA8
+  bool a8_by_token = false;        // of its panels
 };
+
+/// `panels` as MatmulBcqA8 wants them.
+A8Panels bcq_panels(const LutGemmKernels& kernels, A8Panels panels);
 
 /// The kernels of an instruction set; only for one of available_isas().
 const LutGemmKernels& lut_gemm_kernels(Isa isa);
@@ -137,8 +138,11 @@ void build_lut_avx512(const float*, const Grouping&, std::size_t, std::uint8_t*,
 void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_lut_bcq_8x64_avx512_vbmi(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_6x64_avx512(const MatmulBcq&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_3x16_avx2(const MatmulBcqA8&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_6x32_avx512(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_a8_bcq_6x16_avx_vnni(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_a8_bcq_7x32_avx512_vnni(const MatmulBcqA8&, std::size_t, std::size_t);
+void matmul_f32_a8_bcq_16x32_amx(const MatmulBcqA8&, std::size_t, std::size_t);
 #endif
 
 } // namespace edgeq::kernels

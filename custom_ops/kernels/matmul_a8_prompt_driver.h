@@ -10,7 +10,7 @@ namespace edgeq::kernels {
 namespace {
 
 /// The products of one tile with panels [first, last). Decoder::run(layout, tile, begin, end, DecodedTile&) decodes,
-/// Kernel::run(U8Block, tokens) is the register block.
+/// kernel.run(U8Block, tokens) is the register block.
 template <class Decoder, class Kernel>
 void matmul_a8_prompt_tile(const MatmulA8& product, std::size_t tile, std::size_t first, std::size_t last) {
   const UniformLayout& layout = product.layout;
@@ -20,6 +20,7 @@ void matmul_a8_prompt_tile(const MatmulA8& product, std::size_t tile, std::size_
   const std::size_t bytes_left = (layout.tiles() - tile) * layout.tile_bytes();
   const std::size_t first_token = x.first_token(first), blocks = inputs.blocks();
   DecodedTile decoded;
+  Kernel kernel;
   alignas(64) float sums[kPanelsPerPass * Kernel::kTokens * kUniformTileRows];
   __builtin_memset(sums, 0, (x.first_token(last) - first_token) * kUniformTileRows * sizeof(float));
   for (std::size_t begin = 0, end = 0; begin < inputs.padded_k; begin = end) {
@@ -31,9 +32,9 @@ void matmul_a8_prompt_tile(const MatmulA8& product, std::size_t tile, std::size_
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t token = x.first_token(panel), tokens = x.panel_size(panel);
       const std::size_t scale = token * blocks + block * tokens;
-      Kernel::run({&decoded, x.codes + token * inputs.padded_k + begin * tokens, x.scales + scale, x.sums + scale,
-                   sums + (token - first_token) * kUniformTileRows},
-                  tokens);
+      kernel.run({&decoded, x.codes + token * inputs.padded_k + begin * tokens, x.scales + scale, x.sums + scale,
+                  sums + (token - first_token) * kUniformTileRows},
+                 tokens);
       prefetch_lines(weights + next, lines * (panel - first) / count, lines * (panel - first + 1) / count);
     }
   }

@@ -36,7 +36,7 @@ EDGEQ_INLINE std::size_t u8_stretch_end(const Grouping& inputs, std::size_t begi
 }
 
 /// y of rows from `row` on and panels [first, last). decode(begin, end, DecodedTile&) decodes the rows' inputs and
-/// returns U8Ahead; Kernel::run(U8Block, tokens) is the register block.
+/// returns U8Ahead; kernel.run(U8Block, tokens) is the register block.
 template <class Kernel, class Decode>
 EDGEQ_INLINE void matmul_u8_rows(const U8Product& product, std::size_t row, std::size_t first, std::size_t last,
                                  const Decode& decode) {
@@ -44,6 +44,7 @@ EDGEQ_INLINE void matmul_u8_rows(const U8Product& product, std::size_t row, std:
   const A8Panels& x = product.x;
   const std::size_t first_token = x.first_token(first), tokens = x.first_token(last) - first_token;
   DecodedTile decoded;
+  Kernel kernel;
   alignas(64) float sums[kU8PanelsPerPass * Kernel::kTokens * kDecodedRows];
   __builtin_memset(sums, 0, tokens * kDecodedRows * sizeof *sums);
   for (std::size_t begin = 0, end = 0; begin < inputs.padded_k; begin = end) {
@@ -52,9 +53,9 @@ EDGEQ_INLINE void matmul_u8_rows(const U8Product& product, std::size_t row, std:
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t token = x.first_token(panel), size = x.panel_size(panel);
       const std::size_t scale = token * inputs.blocks() + inputs.block_index(begin) * size;
-      Kernel::run({&decoded, x.codes + token * inputs.padded_k + begin * size, x.scales + scale, x.sums + scale,
-                   sums + (token - first_token) * kDecodedRows},
-                  size);
+      kernel.run({&decoded, x.codes + token * inputs.padded_k + begin * size, x.scales + scale, x.sums + scale,
+                  sums + (token - first_token) * kDecodedRows},
+                 size);
       const std::size_t done = panel - first, count = last - first;
       for (std::size_t line = ahead.count * done / count; line < ahead.count * (done + 1) / count; ++line)
         __builtin_prefetch(ahead.lines + 64 * line, 0, 2); // while the multipliers work, nothing else fetches

@@ -15,11 +15,11 @@ constexpr double kLeastPackedBytes = 256 * 1024;     // one token: the weights' 
 constexpr double kLeastProducts = 4.0 * 1024 * 1024; // many tokens: multiplications
 constexpr double kLeastActivations = 64 * 1024;      // quantization: activations
 
-bool read_float_activations(const ort::KernelInfo& info) {
+std::int64_t read_activation_bits(const ort::KernelInfo& info) {
   const std::int64_t bits = info.int64("activation_bits");
-  if (bits != 8 && bits != 32)
-    throw ort::Error("attribute activation_bits: found " + std::to_string(bits) + ", wanted 8 or 32");
-  return bits == 32;
+  if (bits != 8 && bits != 16 && bits != 32)
+    throw ort::Error("attribute activation_bits: found " + std::to_string(bits) + ", wanted 8, 16 or 32");
+  return bits;
 }
 
 /// Reads and checks `format`, then what the format's layout needs.
@@ -40,8 +40,8 @@ const kernels::DintGemmKernels& kernels_for(const kernels::UniformLayout& layout
 } // namespace
 
 DintGemm::DintGemm(const ort::KernelInfo& info)
-    : layout_(read_layout(info)), kernels_(kernels_for(layout_)), float_activations_(read_float_activations(info)),
-      quantization_(info, float_activations_ ? 32 : 8), compression_(read_weight_compression(info, layout_)),
+    : layout_(read_layout(info)), kernels_(kernels_for(layout_)), activation_bits_(read_activation_bits(info)),
+      quantization_(info, activation_bits_), compression_(read_weight_compression(info, layout_)),
       branches_(info, layout_, [&](const kernels::UniformLayout& layout, std::size_t branch) {
         return read_weight(info, layout, branch);
       }) {
@@ -70,7 +70,11 @@ void DintGemm::compute(const ort::KernelContext& context) const {
                   quantization_.with_row_sums(branches_.outputs(context, x.shape))};
   if (tokens == 0)
     return;
-  float_activations_ ? compute_f32(context, call) : compute_a8(context, call);
+  if (activation_bits_ == 8)
+    return compute_a8(context, call);
+  if (activation_bits_ == 16 && tokens > kernels_.bf16.few_tokens)
+    return compute_bf16(context, call);
+  kernels_.is_f32_prompt(tokens) ? compute_f32_prompt(context, call) : compute_f32(context, call);
 }
 
 void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) const {
@@ -99,12 +103,15 @@ void DintGemm::compute_a8(const ort::KernelContext& context, const Call& call) c
 }
 
 void DintGemm::compute_f32(const ort::KernelContext& context, const Call& call) const {
-  if (kernels_.is_f32_prompt(call.tokens))
-    return compute_f32_prompt(context, call);
+  const std::size_t count = activation_bits_ == 16 ? call.tokens * layout_.inputs.k : 0;
+  Scratch scratch(Scratch::padded<float>(count));
+  auto* rounded = scratch.take<float>(count);
+  kernels::round_bf16_generic(call.x, count, rounded);
+  const float* x = activation_bits_ == 16 ? rounded : call.x;
   multiply(context, call,
            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
                std::size_t last) {
-             kernels_.matmul_f32({layout, weights, call.x, call.tokens, output.bias, output.y}, first, last);
+             kernels_.matmul_f32({layout, weights, x, call.tokens, output.bias, output.y}, first, last);
            });
 }
 
@@ -114,12 +121,33 @@ void DintGemm::compute_f32_prompt(const ort::KernelContext& context, const Call&
   const kernels::F32Panels panels{scratch.take<float>(call.tokens * k), k, call.tokens, kernels_.f32_panel_tokens};
   const double activations = static_cast<double>(call.tokens * k) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
-             [&](std::size_t first, std::size_t last) { kernels::pack_f32_generic(call.x, panels, first, last); });
+             [&](std::size_t first, std::size_t last) {
+               kernels::pack_f32_generic(call.x, panels, first, last);
+               if (activation_bits_ == 16)
+                 for (std::size_t panel = first; panel < last; ++panel) {
+                   float* values = panels.values + panels.first_token(panel) * k;
+                   kernels::round_bf16_generic(values, panels.panel_size(panel) * k, values);
+                 }
+             });
   multiply(context, call,
            [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
                std::size_t last) {
              kernels_.matmul_f32_prompt({layout, weights, panels, output.bias, output.y}, first, last);
            });
+}
+
+void DintGemm::compute_bf16(const ort::KernelContext& context, const Call& call) const {
+  const kernels::Bf16Kernels& kernels = kernels_.bf16;
+  const std::size_t count = call.tokens * layout_.inputs.padded_k;
+  Scratch scratch(Scratch::padded<std::uint16_t>(count));
+  const kernels::Bf16Panels panels{scratch.take<std::uint16_t>(count), layout_.inputs.k, layout_.inputs.padded_k,
+                                   call.tokens, kernels.panel_tokens};
+  const double activations = static_cast<double>(count) / static_cast<double>(panels.panels());
+  for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
+             [&](std::size_t first, std::size_t last) { kernels.pack(call.x, panels, first, last); });
+  multiply(context, call,
+           [&](const auto& layout, const std::uint8_t* weights, const BranchOutput& output, std::size_t first,
+               std::size_t last) { kernels.matmul({layout, weights, panels, output.bias, output.y}, first, last); });
 }
 
 template <class Kernel>
@@ -159,16 +187,16 @@ void DintGemm::multiply_nibbles(const ort::KernelContext& context, const Call& c
                                           std::size_t begin, std::size_t end) {
                                         const BranchOutput& output = call.outputs[branch];
                                         const kernels::NibbleWeight nibbles = weight.nibbles();
-                                        matmul_nibbles_({nibbles, x, output.bias, output.y}, begin, end);
-                                        if (quantization_.asymmetric())
-                                          subtract_offsets(output, offsets, 1, nibbles.layout.n,
-                                                           nibbles.first_tile(begin), nibbles.first_tile(end));
+                 matmul_nibbles_({nibbles, x, output.bias, output.y}, begin, end);
+                 if (quantization_.asymmetric())
+                   subtract_offsets(output, offsets, 1, nibbles.layout.n, nibbles.first_tile(begin),
+                                    nibbles.first_tile(end));
                                       });
              });
 }
 
 std::size_t DintGemm::tiles_per_step(std::size_t tokens) const {
-  return !float_activations_ && tokens <= kernels_.panel_tokens ? kernels::kTilesInTurns : 1;
+  return activation_bits_ == 8 && tokens <= kernels_.panel_tokens ? kernels::kTilesInTurns : 1;
 }
 
 std::size_t DintGemm::step_chunks(std::size_t steps, std::size_t tiles_per_step, std::size_t tokens) const {

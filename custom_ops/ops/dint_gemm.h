@@ -28,6 +28,7 @@ private:
   };
   void compute_a8(const ort::KernelContext& context, const Call& call) const;
   void compute_f32(const ort::KernelContext& context, const Call& call) const;
+  void compute_bf16(const ort::KernelContext& context, const Call& call) const;
   void compute_f32_prompt(const ort::KernelContext& context, const Call& call) const;
   /// Calls kernel(layout, weights, output, first, last) for the tiles of every branch, on all threads.
   template <class Kernel>
@@ -45,7 +46,7 @@ private:
 
   kernels::UniformLayout layout_; // of the first branch
   kernels::DintGemmKernels kernels_;
-  bool float_activations_;
+  std::int64_t activation_bits_;
   ActivationQuantization quantization_;
   WeightCompression compression_;
   CompressedBranches compressed_; // the weights of all branches, or of none

@@ -103,8 +103,8 @@ void LutGemm::multiply_a8(const ort::KernelContext& context, const Part& part) c
   Scratch scratch(Scratch::padded<std::int8_t>(codes) + Scratch::padded<float>(blocks) +
                   Scratch::padded<std::int32_t>(blocks));
   const kernels::A8Panels x =
-      kernels::bcq_panels({scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
-                           scratch.take<std::int32_t>(blocks), part.tokens, kernels_.a8_panel_tokens});
+      kernels::bcq_panels(kernels_, {scratch.take<std::int8_t>(codes), scratch.take<float>(blocks),
+                                     scratch.take<std::int32_t>(blocks), part.tokens, kernels_.a8_panel_tokens});
   const double activations = static_cast<double>(codes) / static_cast<double>(x.panels());
   for_chunks(context, x.panels(), chunk_count(x.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels_.quantize_a8(part.x, inputs, x, first, last); });

@@ -34,7 +34,7 @@ struct Problem {
     GuardedBuffer<float> scales(blocks);
     GuardedBuffer<std::int32_t> sums(blocks);
     const kernels::A8Panels panels =
-        kernels::bcq_panels({codes.data(), scales.data(), sums.data(), tokens, kernels.a8_panel_tokens});
+        kernels::bcq_panels(kernels, {codes.data(), scales.data(), sums.data(), tokens, kernels.a8_panel_tokens});
     kernels.quantize_a8(x.data(), layout.inputs, panels, 0, panels.panels());
     std::fill(y.begin(), y.end(), -77.0F);
     const kernels::MatmulBcqA8 product{layout, weight.packed(), panels, y_bias, y.data()};

@@ -157,10 +157,21 @@ def round_activations(x: Floats, group_size: int) -> NDArray[np.float64]:
     return out
 
 
-def relative_error(y: Floats, x: NDArray[Any], weight: Floats, bias: Floats | None = None) -> float:
-    """Largest |y − x·Wᵀ − bias| relative to the sum of the magnitudes of its terms, in float64."""
+def uniform_terms(form: UniformFormat, tensor: UniformTensor) -> Floats:
+    """Magnitudes |s|·q + |s|·z of the two parts of each weight, which float kernels may sum apart, ``[N, K]``."""
+    columns = tensor.codes.shape[1]
+    of_group = np.arange(columns) // (form.group_size or columns)
+    zeros = 2 ** (form.bits - 1) if tensor.zero_points is None else tensor.zero_points[:, of_group]
+    terms: Floats = np.abs(tensor.scales.astype(np.float32))[:, of_group] * (tensor.codes + np.float32(1) * zeros)
+    return terms
+
+
+def relative_error(
+    y: Floats, x: NDArray[Any], weight: Floats, bias: Floats | None = None, terms: Floats | None = None
+) -> float:
+    """Largest |y − x·Wᵀ − bias| relative to the sum of the magnitudes of its terms (by default |W|), in float64."""
     x64, weight64 = x.astype(np.float64), weight.astype(np.float64).T
-    exact, magnitude = x64 @ weight64, np.abs(x64) @ np.abs(weight64)
+    exact, magnitude = x64 @ weight64, np.abs(x64) @ np.abs(weight64 if terms is None else terms.T)
     if bias is not None:
         exact, magnitude = exact + bias, magnitude + np.abs(bias)
     return float((np.abs(y - exact) / (magnitude + 1e-30)).max(initial=0))

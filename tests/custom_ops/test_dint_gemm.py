@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeq.formats.uniform import UniformFormat
-from tests.custom_ops.graphs import dint_gemm_model, open_session, random_uniform, relative_error, round_activations
+from tests.custom_ops.graphs import (
+    dint_gemm_model,
+    open_session,
+    random_uniform,
+    relative_error,
+    round_activations,
+    round_bfloat16,
+    uniform_terms,
+)
 
 # Float32 rounding, relative to the sum of the magnitudes of the products.
 TOLERANCE = 2e-6
@@ -26,8 +34,10 @@ def test_products_of_every_format(isa: str, bits: int, group_size: int, symmetri
     x = activations(7, 300)
     weight = form.decode(tensor)
     y8 = open_session(dint_gemm_model(form, tensor, 8)).run(None, {"X": x})[0]
+    y16 = open_session(dint_gemm_model(form, tensor, 16)).run(None, {"X": x})[0]
     y32 = open_session(dint_gemm_model(form, tensor, 32)).run(None, {"X": x})[0]
     assert relative_error(y8, round_activations(x, group_size), weight) < TOLERANCE
+    assert relative_error(y16, round_bfloat16(x), weight) < TOLERANCE
     assert relative_error(y32, x, weight) < TOLERANCE
 
 
@@ -39,7 +49,7 @@ def test_products_of_every_format(isa: str, bits: int, group_size: int, symmetri
     bits=st.sampled_from([2, 3, 4, 8]),
     group_size=st.sampled_from([0, 32, 64, 96, 128, 160, 256, 512]),
     symmetric=st.booleans(),
-    activation_bits=st.sampled_from([8, 32]),
+    activation_bits=st.sampled_from([8, 16, 32]),
     biased=st.booleans(),
 )
 def test_any_shape(
@@ -57,9 +67,10 @@ def test_any_shape(
     bias = activations(1, rows, seed=3)[0] if biased else None
     x = activations(tokens, columns, seed=columns)
     y = open_session(dint_gemm_model(form, tensor, activation_bits, bias=bias)).run(None, {"X": x})[0]
-    seen = round_activations(x, group_size) if activation_bits == 8 else x
+    seen = {8: round_activations(x, group_size), 16: round_bfloat16(x), 32: x}[activation_bits]
     assert y.shape == (tokens, rows)
-    assert relative_error(y, seen, form.decode(tensor), bias) < TOLERANCE
+    terms = None if activation_bits == 8 else uniform_terms(form, tensor)
+    assert relative_error(y, seen, form.decode(tensor), bias, terms) < TOLERANCE
 
 
 def test_int8_results_are_the_same_on_every_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +87,7 @@ def test_int8_results_are_the_same_on_every_instruction_set(monkeypatch: pytest.
         np.testing.assert_array_equal(result, results[0])
 
 
-@pytest.mark.parametrize("activation_bits", [8, 32])
+@pytest.mark.parametrize("activation_bits", [8, 16, 32])
 def test_leading_dimensions_are_tokens(activation_bits: int) -> None:
     form = UniformFormat(4, 32)
     tensor = random_uniform(form, 33, 64)
@@ -91,7 +102,7 @@ def test_leading_dimensions_are_tokens(activation_bits: int) -> None:
         )
 
 
-@pytest.mark.parametrize("activation_bits", [8, 32])
+@pytest.mark.parametrize("activation_bits", [8, 16, 32])
 def test_no_tokens(activation_bits: int) -> None:
     form = UniformFormat(4, 32)
     session = open_session(dint_gemm_model(form, random_uniform(form, 33, 64), activation_bits, rank=3))
@@ -99,14 +110,17 @@ def test_no_tokens(activation_bits: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_token_that_is_not_finite_becomes_nan_and_no_other(isa: str, bad: float) -> None:
+@pytest.mark.parametrize("activation_bits", [8, 16])
+def test_a_token_that_is_not_finite_becomes_nan_and_no_other(isa: str, bad: float, activation_bits: int) -> None:
     form = UniformFormat(4, 32, symmetric=False)
-    session = open_session(dint_gemm_model(form, random_uniform(form, 40, 100), 8))
+    codes = random_uniform(form, 40, 100)
+    codes.codes[:, 99] = np.where(codes.zero_points[:, -1] == 3, 4, 3)  # no product of zero
+    session = open_session(dint_gemm_model(form, codes, activation_bits))
     x = activations(5, 100)
     clean = session.run(None, {"X": x})[0]
     x[2, 99] = bad
     y = session.run(None, {"X": x})[0]
-    assert np.isnan(y[2]).all()
+    assert np.isnan(y[2]).all() if activation_bits == 8 or np.isnan(bad) else not np.isfinite(y[2]).any()
     np.testing.assert_array_equal(np.delete(y, 2, axis=0), np.delete(clean, 2, axis=0))
 
 

@@ -31,7 +31,7 @@ def model(attributes: dict[str, Any], **constants: np.ndarray) -> bytes:
         ({"group_size": -32}, "attribute group_size: found -32, wanted 0 to 2147483647"),
         ({"format": "bcq"}, "attribute format: found 'bcq', wanted 'uniform'"),
         ({"has_zero_point": 2}, "attribute has_zero_point: found 2, wanted 0 to 1"),
-        ({"activation_bits": 16}, "attribute activation_bits: found 16, wanted 8 or 32"),
+        ({"activation_bits": 4}, "attribute activation_bits: found 4, wanted 8, 16 or 32"),
         ({"K": 128}, f"input W: found shape [{PACKED.size}], wanted [4608]"),
         ({"has_zero_point": 1}, f"input W: found shape [{PACKED.size}], wanted [3648]"),
         ({"N": 2**31 - 1, "K": 2**31 - 1}, f"input W: found shape [{PACKED.size}], wanted ["),

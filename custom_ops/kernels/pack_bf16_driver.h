@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops around the rounding of a run of activations to bfloat16. Included by one source per instruction set.
+#pragma once
+
+#include "bf16_panels.h"
+
+#include <cstring>
+
+namespace edgeq::kernels {
+namespace {
+
+/// Kernel::run(x, count, out) rounds a run: up to 32 activations, zeros behind them.
+template <class Kernel>
+void pack_bf16_panels(const float* x, const Bf16Panels& panels, std::size_t first, std::size_t last) {
+  for (std::size_t panel = first; panel < last; ++panel) {
+    const std::size_t start = panels.first_token(panel), tokens = panels.panel_size(panel);
+    for (std::size_t token = 0; token < tokens; ++token) {
+      const float* row = x + (start + token) * panels.k;
+      std::uint16_t* out = panels.values + start * panels.padded_k + token * kBf16Run;
+      for (std::size_t k = 0; k < panels.padded_k; k += kBf16Run)
+        Kernel::run(row + k, smaller(kBf16Run, panels.k - k), out + k * tokens);
+    }
+  }
+}
+
+} // namespace
+} // namespace edgeq::kernels

@@ -30,7 +30,7 @@ from edgeq.allocation.sensitivity.table import KINDS
 from edgeq.errors import EdgeqError
 
 METHODS = ("gptq", "rtn")
-PARTS = ("budgets", "plot")
+PARTS = ("budgets", "plot", "split")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -43,7 +43,11 @@ def run(options: argparse.Namespace) -> None:
             measure = Measure(subject, Path(directory))
             for method in options.methods:
                 allocations = Allocations(subject, method, options.cache, options.kinds)
-                chosen = {"budgets": allocations.of_budgets, "plot": allocations.of_plot}
+                chosen = {
+                    "budgets": allocations.of_budgets,
+                    "plot": allocations.of_plot,
+                    "split": allocations.of_split,
+                }
                 for allocation in (allocation for part in options.parts for allocation in chosen[part]()):
                     if time.monotonic() > deadline:
                         return

@@ -75,6 +75,13 @@ class Allocations:
         for budget in BUDGETS:
             yield from self._of_budget(budget)
 
+    def of_split(self) -> Iterator[Allocation]:
+        """By sensitivities, where layers with the same input may have different schemes."""
+        for budget in BUDGETS:
+            units = group_layers(self._tables["fisher"], split=True)
+            problem = build_problem(units, [_bytes(self._size(budget))], [stored_bytes])
+            yield self._allocation(budget, "fisher, split", solve(problem), problem)
+
     def of_plot(self) -> Iterator[Allocation]:
         """Uniform bits, and random mixes, to compare prediction and measurement."""
         for bits in BITS:

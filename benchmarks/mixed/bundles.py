@@ -36,6 +36,9 @@ class MixedBundles:
 
     def bundle(self, quantized: QuantizedModel) -> Path:
         """A bundle of this model, good until the next call; its hashes are not those in ``edgeq.json``."""
+        if _splits_inputs(quantized):
+            edgeq_export.export_bundle(quantized, self._directory / "split", force=True)
+            return self._directory / "split"
         if not self._template.exists():
             edgeq_export.export_bundle(quantized, self._template)
             return self._template
@@ -44,6 +47,16 @@ class MixedBundles:
         shutil.copytree(self._template, output, ignore=shutil.ignore_patterns(DATA))
         write_allocation(output, quantized)
         return output
+
+
+def _splits_inputs(quantized: QuantizedModel) -> bool:
+    """Whether q, k and v, or gate and up, have different schemes in some block, so that the graph is another one."""
+    schemes: dict[tuple[str, str], set[str]] = {}
+    for record in quantized.records:
+        block, _, name = record.name.rpartition(".")
+        kind = "qkv" if name in ("q_proj", "k_proj", "v_proj") else "up" if name in ("gate_proj", "up_proj") else name
+        schemes.setdefault((block, kind), set()).add(record.scheme)
+    return any(len(found) > 1 for found in schemes.values())
 
 
 def write_allocation(bundle: Path, quantized: QuantizedModel) -> None:

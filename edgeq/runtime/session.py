@@ -27,6 +27,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = tuple(
         "RuntimeException",
     )
 )
+QUANTIZED_CACHE = (1, 31)  # the oldest ONNX Runtime whose attention was seen to keep codes on the CPU
 _ERROR_LEVEL = 3  # ONNX Runtime's warnings are for its developers
 
 
@@ -42,6 +43,7 @@ def open_session(bundle: Bundle, threads: int | None = None, library: str | Path
     Raises:
         EdgeqError: The operator library is missing or unsuitable, or ONNX Runtime refuses the graph.
     """
+    _check_cache(bundle)
     options = session_options(threads)
     if library is not None:
         _register(options, Path(library))
@@ -63,6 +65,19 @@ def open_graph_file(path: Path, threads: int | None = None) -> ort.InferenceSess
     options = session_options(threads)
     _register(options, _installed_library())
     return _open(path, options)
+
+
+def _check_cache(bundle: Bundle) -> None:
+    found = ort.__version__
+    if bundle.manifest.kv_cache is not None and tuple(map(int, found.split(".")[:2])) < QUANTIZED_CACHE:
+        wanted = ".".join(map(str, QUANTIZED_CACHE))
+        raise EdgeqError(
+            f"no attention on a {bundle.manifest.kv_cache} cache in this ONNX Runtime",
+            file=bundle.directory,
+            found=found,
+            wanted=f"{wanted} or newer",
+            remedy=f"pip install 'onnxruntime>={wanted}', or export without --kv-cache",
+        )
 
 
 def _open(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:

@@ -25,7 +25,7 @@ def _cells(model: str) -> Iterator[Cell]:
     four, three = "w4a8ta", "w3a8ta"
     yield _cell(model, f"{four}-asym", "rtn", WHOLE)
     yield _cell(model, f"{four}-asym", "gptq", {}, SEED)
-    yield _cell(model, f"{four}-asym", _smoothing(model), _places(model), SEED)
+    yield _cell(model, f"{four}-asym", "smoothquant+gptq", _places(model), SEED)
     yield _cell(model, f"{four}-asym", "awq+gptq", {}, SEED)
     yield _cell(model, f"{four}-asym", "aqas+rtn", MSE, SEED)
     yield _cell(model, f"{four}-asym", "aqas+gptq", {}, SEED)
@@ -34,6 +34,7 @@ def _cells(model: str) -> Iterator[Cell]:
     for bits in (three, four):
         for name in ("", "-dint"):
             yield _cell(model, f"{bits}{name}-asym", "rtn", WHOLE)
+            yield _cell(model, f"{bits}{name}-asym", "gptq", {"gptq.clip": "minmax"}, SEED)
     for name in ("", "-dint", "-auto"):
         yield _cell(model, f"{three}{name}-asym", "aqas+gptq", {}, SEED)
     yield from _weights_only(model)
@@ -52,10 +53,6 @@ def _weights_only(model: str) -> Iterator[Cell]:
     for name in ("-dint0.25", "-dint0.125", "-auto"):
         yield _cell(model, f"w3a32{name}-asym", "rtn", WHOLE)
         yield _cell(model, f"w4a32{name}-asym", "rtn", WHOLE)
-
-
-def _smoothing(model: str) -> str:
-    return "smoothquant+gptq"
 
 
 def _places(model: str) -> dict[str, Any]:

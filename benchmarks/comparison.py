@@ -29,6 +29,7 @@ SCHEMES = (
     *(f"w{bits}" for bits in (2, 3, 4, 8)),
     *(f"w{bits}-bcq" for bits in (2, 3, 4)),
     *(f"w{bits}-dint" for bits in (3, 4)),
+    *(f"w4-dint{part}" for part in ("0.25", "0.125")),
     *(f"w{bits}-codebook" for bits in (2, 3, 4)),
 )
 STOCK_BITS = (2, 4, 8)  # at accuracy level 4; other configurations of MatMulNBits unpack all weights in every call

@@ -18,12 +18,13 @@ from onnx import TensorProto, helper
 import edgeq_ops
 from edgeq.formats import BcqFormat, BcqTensor, Format
 from edgeq.methods import rtn
-from edgeq.quantization.operators import matmul_operator
+from edgeq.quantization.operators import ROW_SUMS_INPUT, matmul_operator, row_sums
 from edgeq.schemes import Scheme
 
 Array = NDArray[np.generic]
 SLAB = 64  # rows whose packed bytes are repeated: two tiles, or one
 ALIGNMENT = 4096
+STATIC_SCALE = 4 / 127  # of activations of unit variance
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def weights_of(case: Case, rows: int, columns: int) -> list[Array]:
     if case.operator == "edgeq":
         packed = np.tile(_packed_slab(fmt, columns), rows // SLAB)
         assert packed.size == fmt.packed_size(rows, columns), (case, rows, columns)
-        return [packed]
+        asymmetric = Scheme.parse(case.scheme).activation_mode == "token-asym"
+        return [packed, row_sums(fmt, packed, rows, columns)] if asymmetric else [packed]
     blocks = columns // fmt.group_size
     codes = rng.integers(0, 256, (rows, blocks, fmt.group_size * fmt.bits // 8), dtype=np.uint8)
     return [codes, np.full(rows * blocks, 1 / (columns**0.5 * 2 ** (fmt.bits - 1)), np.float32)]
@@ -101,8 +103,12 @@ def node_of(case: Case, rows: int, columns: int, ends: tuple[str, str], names: l
     operator, domain = case.operator, ""
     if operator == "edgeq":
         assert scheme.weights is not None
-        operator, attributes = matmul_operator(scheme.weights, rows, columns, scheme.activation_bits)
+        mode = scheme.activation_mode
+        operator, attributes = matmul_operator(scheme.weights, rows, columns, scheme.activation_bits, mode)
         domain = "com.edgeq"
+        if mode == "static":
+            attributes["activation_scale"] = STATIC_SCALE
+        names = names[:1] + [""] * (ROW_SUMS_INPUT - 2) + names[1:] if mode == "token-asym" else names
     elif scheme.weights is not None:
         attributes = {"K": columns, "N": rows, "bits": scheme.weights.bits, "block_size": scheme.weights.group_size}
         attributes["accuracy_level"], domain = 1 if case.float_activations else 4, "com.microsoft"

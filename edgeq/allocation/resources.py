@@ -76,7 +76,7 @@ def _timed(seconds: float, rest: Rest, costs: LayerCosts) -> tuple[Resource, Cos
         return _ceil(_product(costs, layers, scheme).nanoseconds)
 
     fixed = sum(_ceil(costs.find([rows], columns, scheme).nanoseconds) for rows, columns, scheme in rest.products)
-    return Resource(option_of("max_latency"), int(seconds * NANO) - fixed, fixed, 1e-6, "ms"), cost
+    return Resource(option_of("max_latency"), _floor(seconds * NANO) - fixed, fixed, 1e-6, "ms"), cost
 
 
 def _energetic(joules: float, rest: Rest, costs: LayerCosts) -> tuple[Resource, Cost]:
@@ -84,7 +84,7 @@ def _energetic(joules: float, rest: Rest, costs: LayerCosts) -> tuple[Resource, 
         return _ceil(NANO * _joules(_product(costs, layers, scheme)))
 
     fixed = sum(_ceil(NANO * _joules(costs.find([rows], columns, scheme))) for rows, columns, scheme in rest.products)
-    return Resource(option_of("max_energy"), int(joules * NANO) - fixed, fixed, 1e-6, "mJ"), cost
+    return Resource(option_of("max_energy"), _floor(joules * NANO) - fixed, fixed, 1e-6, "mJ"), cost
 
 
 def _product(costs: LayerCosts, layers: Layers, scheme: str) -> ProductCost:
@@ -101,3 +101,8 @@ def _joules(product: ProductCost) -> float:
 
 def _ceil(value: float) -> int:
     return -int(-value // 1)
+
+
+def _floor(value: float) -> int:
+    """Rounded down, but for what floating point loses: 2.01 µs are 2010 ns."""
+    return int(round(value, 3))

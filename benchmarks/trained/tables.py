@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from evidence.markdown import NOTHING, signed, table
-from evidence.results import Record, Results
+from evidence.results import Record
 
 from trained.variants import MODELS, SCHEMES, Variant, variants
 
@@ -18,7 +18,7 @@ HEADER = ("weights", "method", "MB", "of fp32", "of fp16", "perplexity", "of fp3
 PTQ = ("rtn", "gptq", "gptq+refit")
 
 
-def sections(results: Results, speed: Path) -> dict[str, str]:
+def sections(results: Iterable[Record], speed: Path) -> dict[str, str]:
     """Every part of docs/ptq-vs-qat.md that is made of results."""
     records = {record.cell.key: record for record in results}
     parts = {f"quality {model}": _quality(model, records) for model in MODELS}
@@ -27,7 +27,7 @@ def sections(results: Results, speed: Path) -> dict[str, str]:
 
 def _quality(model: str, records: dict[str, Record]) -> str:
     rows = [(variant, records[variant.cell(model).key]) for variant in _ordered() if variant.cell(model).key in records]
-    if not rows:
+    if not rows or rows[0][0].bits != 32:  # sizes are told against full precision
         return NOTHING
     whole = 4 * rows[0][1].result["weights"]
     return table(HEADER, [_row(variant, record, whole) for variant, record in rows])
@@ -40,7 +40,7 @@ def _ordered() -> Iterator[Variant]:
 
 def _row(variant: Variant, record: Record, whole: int) -> list[str]:
     result = record.result
-    size, steps = result["weight_bytes"], dict(record.cell.options).get("steps")
+    size, steps = _bytes(result, whole), dict(record.cell.options).get("steps")
     ratio = math.exp(result["loss_difference"]) - 1
     label = variant.label + (f", {steps} steps" if steps else "")
     return [
@@ -54,6 +54,11 @@ def _row(variant: Variant, record: Record, whole: int) -> list[str]:
         f"{signed(result['loss_difference'])} ± {result['standard_error']:.4f}",
         f"{result['kl_divergence']:.4f}",
     ]
+
+
+def _bytes(result: dict[str, Any], whole: int) -> float:
+    """Stored bytes of all matrices; records of docs/accuracy.md tell them as bits per weight."""
+    return float(result["weight_bytes"] if "weight_bytes" in result else result["bits_with_vocabulary"] / 32 * whole)
 
 
 def _targets(records: dict[str, Record]) -> str:

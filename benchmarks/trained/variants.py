@@ -13,7 +13,7 @@ from edgeq.training.settings import Settings
 MODELS = ("stories260K", "babyllama-tok361", "books-6m")
 # Scheme by bits; below 4 bits finer groups, as the presets have them.
 SCHEMES = {8: "w8g128", 4: "w4g128", 3: "w3g64", 2: "w2g32-asym"}
-STEPS = {"stories260K": 300, "babyllama-tok361": 150, "books-6m": 150}
+STEPS = {"stories260K": 150, "babyllama-tok361": 150, "books-6m": 150}
 RATES = {8: 1e-4, 4: 2e-4, 3: 5e-4, 2: 1e-3}  # peak learning rates: fewer bits take longer ways
 LENGTH, BATCH = 256, 8
 SEED = 0  # of the calibration sample

@@ -39,6 +39,10 @@ def command(
         list[str] | None, Option(help="PATTERN=SCHEME for layers whose name matches.", show_default=False)
     ] = None,
     skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
+    schemes_of: Annotated[
+        Path | None,
+        Option(help="Bundle whose layers' schemes it learns under, e.g. of export --avg-bits.", show_default=False),
+    ] = None,
     steps: Annotated[int | None, Option(help="Steps of the optimizer. (default: 1000)", show_default=False)] = None,
     batch: Annotated[
         int | None, Option(help="Windows that a process reads at a time. (default: 8)", show_default=False)
@@ -109,14 +113,15 @@ def command(
     The same command goes on with a training that was interrupted. Export the result with --method qat. Several
     processes, on one machine or more: torchrun --nproc-per-node N -m edgeq.cli.app train MODEL ...
     """
+    from edgeq.training.bundle_schemes import bundle_schemes
     from edgeq.training.settings import Settings
     from edgeq.training.train import train
 
+    schemes = {"scheme": scheme, "vocabulary": vocabulary, "layers": parse_layers(layer), "skip": skip}
+    if schemes_of is not None:
+        schemes = bundle_schemes(schemes_of, schemes)
     settings = Settings.build(
-        scheme=scheme,
-        vocabulary=vocabulary,
-        layers=parse_layers(layer),
-        skip=skip,
+        **schemes,
         init=init,
         init_options=parse_method_options(init_option),
         gamma=gamma,

@@ -75,7 +75,7 @@ class LayerCosts(_Strict):
                 "not measured",
                 field="--layer-costs",
                 found=f"no {shape[0]}×{columns} as {scheme}",
-                remedy="repeat edgeq profile --layers with the same --candidates",
+                remedy="repeat edgeq profile --layers with the same --candidates and --vocabulary",
             )
         parts = [self.find([count], columns, scheme) for count in shape]
         joules = [part.joules for part in parts if part.joules is not None]

@@ -68,7 +68,7 @@ def _byte_limits(budget: Budget, units: Sequence[Layers], rest: Rest) -> Iterato
         most = getattr(budget, name)
         if most is not None:
             fixed = others + rest.linear_bytes
-            yield Resource(option_of(name), most - fixed, fixed, 1.0, "bytes")
+            yield Resource(option_of(name), most - fixed, fixed, 1e-6, "MB")
 
 
 def _timed(seconds: float, rest: Rest, costs: LayerCosts) -> tuple[Resource, Cost]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from edgeq.cli.budget_options import summary as allocation_summary
 from edgeq.cli.console import human_bytes, print_json
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _print_summary(manifest: Manifest, description: dict[str, Any]) -> None:
         "exported by": ", ".join(f"{name} {version}" for name, version in _exporters(manifest).items()),
         "integrity": checked if description["verified"] else f"{checked}; --verify compares the hashes",
     }
+    if manifest.allocation is not None:
+        lines["allocation"] = allocation_summary(manifest.allocation)
     width = max(map(len, lines))
     for name, text in lines.items():
         print(f"{name:<{width}}  {text}")

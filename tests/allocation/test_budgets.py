@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.bundle.manifest import read_manifest
+from edgeq.cli.console import parse_bytes
 from tests.allocation.conftest import TinyModel
 from tests.cli.conftest import Edgeq, edgeq
 
@@ -56,16 +57,19 @@ def test_a_bundle_within_a_size(edgeq: Edgeq, options: tuple[object, ...], tmp_p
     """The least size that is refused leads to one that is met."""
     refused = edgeq(*options, "--max-size", "1kB", "--dry-run")
     assert refused.code == 2
-    least = int(float(refused.err.partition("wanted at least ")[2].partition(" bytes")[0]))
+    text = refused.err.partition("wanted at least ")[2].partition(",")[0]
+    least = parse_bytes(text, "")
     output = tmp_path / "out"
-    outcome = edgeq(*options, "--max-size", least, "-o", output)
+    outcome = edgeq(*options, "--max-size", text, "-o", output)
     assert outcome.code == 0, outcome.err
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     assert 0.8 * least < size <= least
-    record = read_manifest(output).allocation
+    manifest = read_manifest(output)
+    record = manifest.allocation
     assert record is not None
     assert record.budget == {"max_size": least}
-    assert {layer.scheme for layer in record.layers} == {"w2g32"}
+    stored = {layer.name: layer.scheme for layer in manifest.layers}
+    assert {layer.name: layer.scheme for layer in record.layers}.items() <= stored.items()
 
 
 @pytest.mark.parametrize(
@@ -92,3 +96,22 @@ def test_what_is_refused(
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_latency_from_times_measured_here(edgeq: Edgeq, options: tuple[object, ...], tmp_path: Path) -> None:
+    """Profiled once to a file, and once on the way; the second export finds the times again."""
+    model, costs, schemes = options[1], tmp_path / "costs.json", ("--candidates", "w2g32,w4g32")
+    measured = edgeq("profile", model, "--layers", *schemes, "-r", 1, "-t", 1, "-o", costs)
+    assert (measured.code, measured.out) == (0, "")
+    products = json.loads(costs.read_text())["products"]
+    assert {product["scheme"] for product in products} == {"w2g32", "w4g32", "w8g128"}
+
+    arguments = (*options, *schemes, "--max-latency", "1s", "--device", "local", "--dry-run", "--json")
+    plan = json.loads(edgeq(*arguments).out)
+    (file,) = (tmp_path / "cache").glob("layer-costs-*.json")
+    assert plan["recipe"]["budget"]["layer_costs"] == str(file)
+    assert {layer["scheme"] for layer in plan["allocation"]["layers"]} == {"w4g32"}
+    assert " ms of 1000 ms" in plan["allocation"]["used"]["--max-latency"]
+    before = file.stat().st_mtime_ns
+    assert edgeq(*arguments).code == 0
+    assert file.stat().st_mtime_ns == before

@@ -14,6 +14,7 @@ from edgeq.allocation.costs import read_layer_costs
 from edgeq.allocation.resources import Rest
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
+from edgeq.kv_cache import parse_kv_cache
 from edgeq.quantization.plan import Plan, matches
 from edgeq.schemes import Scheme
 
@@ -73,7 +74,7 @@ def apply_budget(
     question = Question(checkpoint, plan, _candidates(recipe, budget), kind, calibration, frozenset(free))
     table = cached_table(question, cache or default_cache(), progress)
     decided = {layer.name for layer in table.layers}
-    rest = _rest(model, checkpoint, plan, [target for target in targets if target.name not in decided], recipe.targets)
+    rest = _rest(model, checkpoint, plan, [target for target in targets if target.name not in decided], recipe)
     allocation = allocate(table, budget, rest, costs)
     return recipe.model_copy(
         update={"budget": None, "layers": {**allocation.layers, **recipe.layers}}
@@ -125,7 +126,7 @@ def _is_pinned(recipe: Recipe, target: Target) -> bool:
     return any(matches(pattern, name) for pattern in [*recipe.layers, *recipe.skip] for name in target.names)
 
 
-def _rest(model: Any, checkpoint: Checkpoint, plan: Plan, others: Sequence[Target], targets: Sequence[str]) -> Rest:
+def _rest(model: Any, checkpoint: Checkpoint, plan: Plan, others: Sequence[Target], recipe: Recipe) -> Rest:
     """What no budget decides on, sizes rounded up."""
     from edgeq.quantization.layers import layer_record, scheme_of
 
@@ -135,13 +136,13 @@ def _rest(model: Any, checkpoint: Checkpoint, plan: Plan, others: Sequence[Targe
     tables = _rotary_bytes(checkpoint.config)
     matrices = sum(1 for _ in model.modules() if _.__class__.__name__ in ("Linear", "Conv1D"))
     paper = DOCUMENT_BYTES + matrices * (GRAPH_BYTES + MANIFEST_BYTES + PAGE)
-    files = sum(path.stat().st_size for path in [*_libraries(targets), *_companions(checkpoint.directory)])
+    files = sum(path.stat().st_size for path in [*_libraries(recipe.targets), *_companions(checkpoint.directory)])
     products = [(t.rows, t.columns, records[t.name].scheme) for t in others if t.kind != "embedding" or t.tied]
     return Rest(
         linear_bytes=sum(records[target.name].size for target in linear),
         linear_weights=sum(target.rows * target.columns for target in linear),
         bundle_bytes=tensors + tables + paper + files,
-        memory_bytes=tensors + tables + _cache_bytes(checkpoint.config) + RUNTIME_BYTES,
+        memory_bytes=tensors + tables + _cache_bytes(checkpoint.config, recipe.kv_cache) + RUNTIME_BYTES,
         products=tuple(products),
     )
 
@@ -178,13 +179,14 @@ def _rotary_bytes(config: dict[str, Any]) -> int:
     return ways * 4 * int(config.get("max_position_embeddings", 0)) * _head_size(config)
 
 
-def _cache_bytes(config: dict[str, Any]) -> int:
-    """Keys and values of a whole context in float32; none of an encoder."""
+def _cache_bytes(config: dict[str, Any], scheme: str | None) -> int:
+    """Keys and values of a whole context, float32 without a scheme; none of an encoder."""
     layers = config.get("num_hidden_layers", config.get("n_layer", 0))
     heads = config.get("num_key_value_heads") or config.get("num_attention_heads", config.get("n_head", 0))
     positions = config.get("max_position_embeddings", config.get("n_positions", 0))
     decoder = any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in config.get("architectures") or [])
-    return 2 * 4 * math.prod((int(layers), int(heads), int(positions), _head_size(config))) if decoder else 0
+    bits = 32 if scheme is None else parse_kv_cache(scheme)
+    return 2 * bits * math.prod((int(layers), int(heads), int(positions), _head_size(config))) // 8 if decoder else 0
 
 
 def _head_size(config: dict[str, Any]) -> int:

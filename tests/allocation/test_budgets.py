@@ -115,3 +115,12 @@ def test_latency_from_times_measured_here(edgeq: Edgeq, options: tuple[object, .
     before = file.stat().st_mtime_ns
     assert edgeq(*arguments).code == 0
     assert file.stat().st_mtime_ns == before
+
+
+def test_memory_counts_keys_and_values(edgeq: Edgeq, options: tuple[object, ...]) -> None:
+    """Two blocks, a head of 16 in float32, 64 positions: 16 kB, a quarter of that as bytes."""
+    least = []
+    for cache in ((), ("--kv-cache", "kv8")):
+        error = edgeq(*options, *cache, "--max-memory", "1MB", "--dry-run").err
+        least.append(float(error.partition("wanted at least ")[2].partition(" MB")[0]))
+    assert 60 < least[1] <= least[0] < 61

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from edgeq.quantization.plan import Plan
     from edgeq.quantization.quantize import QuantizedModel
     from edgeq_export.compression.storing import Storage
+
+logger = logging.getLogger(__name__)
 
 # Measured on two Zen 4 cores: rounding with the error search, per weight; tracing, per layer; libraries in memory.
 SECONDS_PER_WEIGHT = 15e-9
@@ -242,11 +245,13 @@ def _allocate(
 
 def _with_trained_schemes(recipe: Recipe) -> Recipe:
     """The schemes under which a checkpoint was trained, where the recipe names none of its own."""
+    from edgeq.quantization.trained import QUANTIZERS_NAME, read_quantizers
+
     chosen = {"scheme", "vocabulary", "layers", "skip"} & recipe.model_fields_set
+    if recipe.method != "qat" and (Path(recipe.model) / QUANTIZERS_NAME).is_file():
+        logger.warning("%s holds trained quantizers; only --method qat packs what was trained", recipe.model)
     if recipe.method != "qat" or chosen:
         return recipe
-    from edgeq.quantization.trained import read_quantizers
-
     return recipe.model_copy(update=read_quantizers(resolve_model(recipe.model, recipe.revision)).settings)
 
 

@@ -64,10 +64,12 @@ def test_groups_that_do_not_divide_a_row(text: Path, tmp_path: Path, monkeypatch
 
 
 def test_schemes_come_from_the_checkpoint_and_no_others_do(
-    tiny: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "out"
     trained(tiny, text, out, monkeypatch, scheme="w3g32", layers={"down_proj": "w4g32"}, steps=1)
+    estimate(build_recipe(model=str(out)))
+    assert "only --method qat packs what was trained" in caplog.text
     layers = estimate(build_recipe(model=str(out), method="qat")).layers
     schemes = {record.name.rpartition(".")[2]: record.scheme for record in layers}
     assert (schemes["up_proj"], schemes["down_proj"], schemes["embed_tokens"]) == ("w3g32", "w4g32", "w8g32")

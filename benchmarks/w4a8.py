@@ -22,11 +22,12 @@ import torch
 from accuracy import conditions
 from evidence.cells import Cell
 from evidence.document import fill
+from evidence.outlier_model import SUFFIX, with_outliers
 from evidence.results import Record, Results
-from evidence.subjects import DECODERS, ENCODER, load_subject
+from evidence.subjects import DECODERS, ENCODER, Subject, load_subject
 from evidence.synthetic import run_synthetic, synthetic_cells
 from evidence.w4a8_bench import W4A8Bench
-from evidence.w4a8_grid import w4a8_cells
+from evidence.w4a8_grid import outlier_cells, w4a8_cells
 from evidence.w4a8_table import w4a8_sections
 
 from edgeq.errors import EdgeqError
@@ -42,15 +43,27 @@ def run(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 60 * options.minutes
     for name in options.models:
         done = results.keys()
-        cells = synthetic_cells() if name == SYNTHETIC_LAYERS else w4a8_cells(name)
+        cells = _cells(name)
         waiting = [cell for cell in cells if cell.key not in done and pattern.search(cell.label)]
         print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
         if waiting:
             with tempfile.TemporaryDirectory() as directory:
                 measure = run_synthetic
                 if name != SYNTHETIC_LAYERS:
-                    measure = W4A8Bench(load_subject(name, options.data), Path(directory), options.evaluate).run
+                    subject = _subject(name, options.data, Path(directory))
+                    measure = W4A8Bench(subject, Path(directory), options.evaluate).run
                 _measure(measure, waiting, results, deadline)
+
+
+def _cells(name: str) -> list[Cell]:
+    if name == SYNTHETIC_LAYERS:
+        return synthetic_cells()
+    return outlier_cells(name) if name.endswith(SUFFIX) else w4a8_cells(name)
+
+
+def _subject(name: str, data: Path, directory: Path) -> Subject:
+    subject = load_subject(name.removesuffix(SUFFIX), data)
+    return with_outliers(subject, directory) if name.endswith(SUFFIX) else subject
 
 
 def _measure(measure: Any, cells: list[Cell], results: Results, deadline: float) -> None:
@@ -84,7 +97,7 @@ def arguments() -> argparse.Namespace:
     measure = verbs.add_parser("run", help="measure cells")
     measure.set_defaults(function=run)
     measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
-    models = [SYNTHETIC_LAYERS, *DECODERS, ENCODER]
+    models = [SYNTHETIC_LAYERS, *DECODERS, *(f"{model}{SUFFIX}" for model in DECODERS), ENCODER]
     measure.add_argument("--models", type=lambda text: text.split(","), default=models, help=", ".join(models))
     measure.add_argument("--select", default="", help="regular expression that a cell's label must contain")
     measure.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from evidence.cells import Cell
 from evidence.layer_errors import SCHEMES
 from evidence.markdown import signed, table
+from evidence.outlier_model import SUFFIX
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
 from evidence.synthetic import FORMATS
@@ -21,6 +22,7 @@ def w4a8_sections(results: Results) -> dict[str, str]:
     parts = {f"w4a8 {model}": _decoder_table(records, model) for model in DECODERS}
     return parts | {
         f"w4a8 {ENCODER}": _encoder_table(records),
+        "w4a8 with outliers": _outlier_models(records),
         "layers": _layer_table(records),
         "tails": _tail_table(records),
         "outliers": _outlier_table(records),
@@ -52,6 +54,21 @@ def _decoder_table(records: Sequence[Record], model: str) -> str:
     ]
     header = ["scheme", "method", "nats/token", "standard error", "perplexity", "KL, nats", "formats chosen"]
     return table(header, lines)
+
+
+def _outlier_models(records: Sequence[Record]) -> str:
+    """Methods by model, each beside the same on the model without outliers."""
+    losses = {
+        (record.cell.model, record.cell.scheme, _label(record.cell)): record.result["loss_difference"]
+        for record in records
+        if "loss_difference" in record.result
+    }
+    lines = []
+    for (model, scheme, method), loss in losses.items():
+        if model.endswith(SUFFIX):
+            plain = losses.get((model.removesuffix(SUFFIX), scheme, method))
+            lines.append([model, scheme, method, signed(loss), "" if plain is None else signed(plain)])
+    return table(["model", "scheme", "method", "nats/token", "without outliers"], lines)
 
 
 def _encoder_table(records: Sequence[Record]) -> str:

@@ -15,11 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from evidence.cells import Cell
 from evidence.layer_errors import parts, row_range
+from evidence.outlier_model import add_outliers
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
 from evidence.synthetic import run_synthetic
 from evidence.w4a8_grid import w4a8_cells
 from evidence.w4a8_table import w4a8_sections
+
+from tests.export.tiny_models import tiny_model
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "w4a8.md"
 
@@ -61,3 +64,14 @@ def test_every_part_of_the_document_has_a_table(tmp_path: Path) -> None:
     assert set(names) == set(sections)
     assert "| w4a8ta-auto-asym | aqas+gptq | +0.0500 |" in sections["w4a8 stories260K"]
     assert "3 w4a8ta-asym" in sections["w4a8 stories260K"]
+
+
+def test_outliers_change_no_outputs() -> None:
+    model = tiny_model("llama")
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        before = model(input_ids=ids).logits
+        for layer in model.model.layers:
+            add_outliers(layer)
+        torch.testing.assert_close(model(input_ids=ids).logits, before, rtol=1e-4, atol=1e-4)
+    assert model.model.layers[0].input_layernorm.weight.abs().max() > 20

@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -129,6 +129,17 @@ def parse_processors(text: str) -> tuple[int, ...]:
             return ()
         found.extend(range(int(first), int(last or first) + 1))
     return tuple(found)
+
+
+def processor_ranges(processors: Sequence[int]) -> str:
+    """``0-3,6`` for 0, 1, 2, 3 and 6."""
+    runs: list[list[int]] = []
+    for number in sorted(processors):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def read_power_mode(root: Path = ROOT, run: Callable[[], str | None] = run_nvpmodel) -> str | None:

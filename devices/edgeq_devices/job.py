@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.conditions import processor_ranges
 from edgeq_devices.power.source import Rails
 
 SEED = 0
@@ -169,8 +171,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Test and threads, for messages."""
-        return f"{self.test.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        """Test, threads and cores, for messages."""
+        return f"{self.test.name}, {threads_and_cores(self.threads, self.processors)}"
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -193,6 +195,12 @@ class Job:
                 "rails": Rails(**{**rails, "names": tuple(rails["names"])}) if rails else None,
             }
         )
+
+
+def threads_and_cores(threads: int, processors: Sequence[int]) -> str:
+    """``1 thread``; ``2 threads on cores 0-1``."""
+    cores = f" on cores {processor_ranges(processors)}" if processors else ""
+    return f"{threads} thread{'s' if threads > 1 else ''}{cores}"
 
 
 def plan(prompts: list[int], generates: list[int], depths: list[int], *, encoder: bool) -> list[Test]:

@@ -194,6 +194,6 @@ def _measure(session: Session, job: Job, progress: Progress) -> Measurement:
         nonlocal done
         if event["event"] == "repetition":
             done += 1
-            progress(job.name, done, job.repetitions)
+            progress(job.name, done, max(done, job.repetitions))
 
     return session.measure(job, listen)

@@ -45,7 +45,8 @@ def set_up(transport: Transport, library: Path, python: str | None, offline: boo
     Args:
         transport: The way to it.
         library: Operators for its platform.
-        python: Interpreter there that makes the environment; by default ``python3``.
+        python: Interpreter there: used as it is if it has the libraries, else it makes the environment; by default
+            ``python3`` makes one.
         offline: Install from wheels that this machine downloads, without trying the board's network.
         step: Told what is being done.
 
@@ -54,7 +55,15 @@ def set_up(transport: Transport, library: Path, python: str | None, offline: boo
     """
     step("looking at the board")
     board = Board(transport, python)
-    environment = f"{transport.root}/venv"
+    if python is None or not _has_libraries(board):
+        board = _with_environment(board, offline, step)
+    step("sending the operators")
+    return _selftest(board, _send_library(board, library), step)
+
+
+def _with_environment(board: Board, offline: bool, step: Step) -> Board:
+    """The board with a virtual environment that has the libraries."""
+    transport, environment = board.transport, f"{board.transport.root}/venv"
     step("making the virtual environment")
     has_pip = _make_environment(board, environment)
     board = Board(transport, f"{environment}/bin/python")
@@ -64,8 +73,7 @@ def set_up(transport: Transport, library: Path, python: str | None, offline: boo
         board = Board(transport, f"{environment}/bin/python")
         if not _has_libraries(board):
             raise EdgeqError("onnxruntime cannot be imported on the board", field=board.name)
-    step("sending the operators")
-    return _selftest(board, _send_library(board, library), step)
+    return board
 
 
 def _make_environment(board: Board, directory: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from edgeq_devices.conditions import Conditions
+from edgeq_devices.conditions import Conditions, processor_ranges
 from edgeq_devices.operator_groups import groups
 from edgeq_devices.results import Measurement, Report
 
@@ -142,17 +142,6 @@ def _operator_tables(report: Report) -> Iterator[str]:
     for measured in report.measurements:
         for group in groups(measured.job.name, measured.operators):
             yield aligned_table(*group)
-
-
-def processor_ranges(processors: Sequence[int]) -> str:
-    """``0-3,6`` for 0, 1, 2, 3 and 6."""
-    runs: list[list[int]] = []
-    for number in sorted(processors):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _notes(report: Report) -> str:

@@ -41,7 +41,7 @@ def command(
     for entry in found:
         for row in (entry.first, entry.second):
             for flag in row.flags:
-                print(f"! {row.model_filename}, {row.test}, {row.n_threads} threads: {flag}")
+                print(f"! {row.where}: {flag}")
 
 
 def _cells(entry: Difference) -> list[str]:

@@ -77,7 +77,7 @@ def detect(
 
 
 def _clusters(clusters: Mapping[str, Sequence[int]]) -> str:
-    from edgeq_devices.tables import processor_ranges
+    from edgeq_devices.conditions import processor_ranges
 
     return "".join(f", {name} {processor_ranges(processors)}" for name, processors in clusters.items())
 

@@ -51,14 +51,24 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "_make_environment", make)
 
 
-def test_a_board_is_made_ready(tmp_path: Path, environment: None) -> None:
+def test_a_board_is_made_ready(tmp_path: Path, environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
+    monkeypatch.setattr(setup, "_has_libraries", lambda board: board.python.startswith(str(tmp_path)))
     ready = set_up(LocalTransport(tmp_path), library_path(), sys.executable, False, steps.append)
     assert steps[-1] == "running the self-test"
     assert ready.selected in ready.available
     assert ready.runs >= 20
     assert ready.board.python == f"{tmp_path}/venv/bin/python"
     assert ready.board.ask("hello")["operators"] == f"{tmp_path}/bundles/operators/libedgeq_ops.so"
+
+
+def test_an_interpreter_that_has_the_libraries_is_used_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "_make_environment", lambda *arguments: pytest.fail("not wanted"))
+    monkeypatch.setattr(setup, "_selftest", lambda board, library, step: board)
+    board: Any = set_up(LocalTransport(tmp_path), library_path(), sys.executable, False, lambda step: None)
+    assert board.python == sys.executable
 
 
 def test_a_library_that_does_not_load_is_refused(tmp_path: Path, environment: None) -> None:

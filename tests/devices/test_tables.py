@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeq_devices.agent.monitor import Extremes
-from edgeq_devices.conditions import Conditions, Frequency
+from edgeq_devices.conditions import Conditions, Frequency, processor_ranges
 from edgeq_devices.events import Done, Idle, Loaded, PhaseEnergy, Power, Repetition, State
 from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.measure import Timing
@@ -23,7 +23,6 @@ from edgeq_devices.tables import (
     json_text,
     markdown,
     parameter_count,
-    processor_ranges,
 )
 from edgeq_devices.throttle import Throttling
 

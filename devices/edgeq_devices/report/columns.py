@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Generic, TypeVar
 
+from edgeq_devices.conditions import processor_ranges
 from edgeq_devices.report.documents import EnergyView, Evaluation, Results, Row
-from edgeq_devices.tables import binary_size, parameter_count, processor_ranges
+from edgeq_devices.tables import binary_size, parameter_count
 
 Item = TypeVar("Item")
 

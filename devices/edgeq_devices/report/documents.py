@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgeq.bundle.manifest import MANIFEST_NAME
 from edgeq.errors import EdgeqError
 from edgeq_devices.answers import printable
+from edgeq_devices.job import threads_and_cores
 from edgeq_devices.report.recorded import is_recorded, read_recorded
 
 MAX_BYTES = 256 << 20
@@ -98,6 +99,16 @@ class Row(_View):
     def key(self) -> tuple[str, int, tuple[int, ...]]:
         """What makes two rows comparable: test, threads and cores."""
         return self.test, self.n_threads, tuple(self.cpu_mask)
+
+    @property
+    def machine(self) -> str:
+        """Device, threads and cores."""
+        return f"{self.device}, {threads_and_cores(self.n_threads, self.cpu_mask)}"
+
+    @property
+    def where(self) -> str:
+        """The row, for messages."""
+        return f"{self.model_filename}, {self.test}, {self.machine}"
 
 
 class ModelView(_View):

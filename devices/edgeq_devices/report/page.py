@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.report.columns import measurements, powers, qualities
-from edgeq_devices.report.documents import Results, Row
+from edgeq_devices.report.documents import Results
 from edgeq_devices.report.machine import machines
 from edgeq_devices.report.plots import figures
 
@@ -34,7 +34,7 @@ def render(results: Results, title: str) -> str:
         powers=powers(results),
         qualities=qualities(results),
         flagged=sum(bool(row.flags) for row in results.rows),
-        flags=[(_where(row), flag) for row in results.rows for flag in row.flags],
+        flags=[(row.where, flag) for row in results.rows for flag in row.flags],
         missing=sorted({(row.device, row.energy_missing) for row in results.rows if row.energy_missing}),
         plots=list(_plots(results)),
         conditions=machines(results),
@@ -48,8 +48,3 @@ def _plots(results: Results) -> Iterator[str]:
             yield figure.to_html(full_html=False, include_plotlyjs=number == 0, config=PLOT_CONFIG)
     except ImportError as error:
         raise EdgeqError("plotly is not installed", remedy=REMEDY) from error
-
-
-def _where(row: Row) -> str:
-    threads = f"{row.n_threads} thread{'s' if row.n_threads > 1 else ''}"
-    return f"{row.model_filename}, {row.device}, {row.test}, {threads}"

@@ -8,9 +8,10 @@ import io
 import json
 from typing import Any
 
+from edgeq_devices.conditions import processor_ranges
 from edgeq_devices.report.columns import Grid, measurements, powers, qualities
 from edgeq_devices.report.documents import Results
-from edgeq_devices.tables import aligned_table, processor_ranges
+from edgeq_devices.tables import aligned_table
 
 _LEFT_OUT = {"samples_ts", "sustained", "energy", "cpu_mask", "flags"}
 
@@ -19,11 +20,7 @@ def markdown(results: Results, title: str) -> str:
     """The tables, and why rows are doubtful."""
     parts = [f"# {title}\n"]
     if results.rows:
-        notes = [
-            f"! {row.model_filename}, {row.device}, {row.test}, {row.n_threads} threads: {flag}\n"
-            for row in results.rows
-            for flag in row.flags
-        ]
+        notes = [f"! {row.where}: {flag}\n" for row in results.rows for flag in row.flags]
         parts += [_table(measurements(results)), *(["".join(notes)] if notes else [])]
     if any(row.energy for row in results.rows):
         parts.append(_table(powers(results)))

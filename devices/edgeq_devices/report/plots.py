@@ -90,7 +90,7 @@ def _by_device(results: Results, measure: Callable[[Row], float | None]) -> dict
     for row in _generation(results):
         perplexity, x = _perplexity(results.evaluation_of(row.model_sha256)), measure(row)
         if perplexity is not None and x is not None:
-            groups.setdefault(_where(row), []).append(Point(x, perplexity, row.model_filename, bool(row.flags)))
+            groups.setdefault(row.machine, []).append(Point(x, perplexity, row.model_filename, bool(row.flags)))
     return groups
 
 
@@ -98,12 +98,8 @@ def _speed_by_size(results: Results) -> dict[str, list[Point]]:
     groups: dict[str, list[Point]] = {}
     for row in _generation(results):
         point = Point(row.model_size / MIB, row.avg_ts, row.model_filename, bool(row.flags))
-        groups.setdefault(_where(row), []).append(point)
+        groups.setdefault(row.machine, []).append(point)
     return groups
-
-
-def _where(row: Row) -> str:
-    return f"{row.device}, {row.n_threads} thread{'s' if row.n_threads > 1 else ''}"
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -145,7 +141,7 @@ def _sustained(row: Row, run: SustainedView) -> Figure:
     """Rate over time, with the machine's temperature, clock and power where they are known, each scaled to its mean."""
     from plotly import graph_objects
 
-    title = f"{row.model_filename}, {row.test}, {_where(row)}: sustained"
+    title = f"{row.model_filename}, {row.test}, {row.machine}: sustained"
     figure = graph_objects.Figure(layout={"title": {"text": plain(title)}, **LAYOUT})
     curves: dict[str, tuple[list[float], Sequence[float | None]]] = {
         row.unit: (run.seconds, run.ts),
@@ -172,7 +168,7 @@ def _throughput(title: str, rows: Sequence[Row]) -> Figure:
     for name in dict.fromkeys(row.model_filename for row in rows):
         mine = [row for row in rows if row.model_filename == name]
         figure.add_bar(
-            x=[plain(f"{row.test}, {_where(row)}") for row in mine],
+            x=[plain(f"{row.test}, {row.machine}") for row in mine],
             y=[row.avg_ts for row in mine],
             error_y={"type": "data", "array": [row.stddev_ts for row in mine]},
             name=plain(name),

@@ -125,7 +125,8 @@ class Trainer:
         leaves = {name: matrix.detach().requires_grad_() for name, matrix in matrices.items()}
         total = torch.zeros((), device=self.processes.device)
         for batch in range(settings.accumulate):
-            loss = self._loss(leaves, self._batch(step, batch), self.objective) / settings.accumulate
+            (loss,) = self._losses(leaves, self._batch(step, batch), self.objective)
+            loss = loss / settings.accumulate
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         used = [name for name, leaf in leaves.items() if leaf.grad is not None]
@@ -142,11 +143,13 @@ class Trainer:
         place = (step * settings.accumulate + batch) * processes.count + processes.rank
         return self.task.windows.batch(place * settings.batch, settings.batch).to(processes.device)
 
-    def _loss(self, matrices: dict[str, Tensor], ids: Tensor, objective: Objective) -> Tensor:
+    def _losses(self, matrices: dict[str, Tensor], ids: Tensor, *objectives: Objective) -> list[Tensor]:
+        """Each objective on the same predictions."""
         kind = self.processes.device.type
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.settings.bfloat16):
-            original = self._original(ids) if objective.distils else None
-            return objective(self.task.student.logits(matrices, ids), ids, original)
+            original = self._original(ids) if self.objective.distils else None
+            logits = self.task.student.logits(matrices, ids)
+            return [objective(logits, ids, original if objective.distils else None) for objective in objectives]
 
     @torch.no_grad()
     def _original(self, ids: Tensor) -> Tensor:
@@ -175,8 +178,8 @@ class Trainer:
         parts = self.task.validation.split(self.settings.batch)  # type: ignore[no-untyped-call]
         for ids in parts:
             moved = ids.to(self.processes.device)
-            for index, objective in enumerate((self.objective, Objective("ce", 0.0))):
-                sums[index] += float(self._loss(matrices, moved, objective)) * len(ids)
+            for index, loss in enumerate(self._losses(matrices, moved, self.objective, Objective("ce", 0.0))):
+                sums[index] += float(loss) * len(ids)
         return self.history.steps, sums[0] / len(self.task.validation), sums[1] / len(self.task.validation)
 
     def _save(self) -> None:

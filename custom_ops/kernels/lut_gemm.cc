@@ -73,7 +73,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                   prefetch_pays(),
                                   matmul_f32_f32_bcq_6x64_avx512,
                                   6,
-                                  {2.3, 4.9, 24, 36, 12, 2, 6.6, 0.8},
+                                  {2.3, 4.9, 24, 36, 12, 2, 6.6, 1.5},
                                   quantize_a8_avx512,
                                   matmul_f32_a8_bcq_16x32_amx,
                                   16,

@@ -98,16 +98,21 @@ class Allocations:
         size = self._size(budget)
         for kind in self._tables:
             yield self._allocation(budget, kind, solve(self._problem(size, kind)))
+        for name, selection in self._blind(budget):
+            yield self._allocation(budget, name, selection)
         yield self._allocation(budget, "fisher, greedy", solve(self._problem(size, "fisher"), "greedy"))
+
+    def _blind(self, budget: float) -> Iterator[tuple[str, Selection]]:
+        """Allocations of the same size that know nothing of the layers."""
         if budget in BITS:
-            yield self._allocation(budget, "uniform", self._uniform(int(budget)))
+            yield "uniform", self._uniform(int(budget))
             return
-        units = len(self._problem(size, "fisher").units)
-        yield self._allocation(budget, "first layers higher", self._fill(budget, range(units)))
-        yield self._allocation(budget, "last layers higher", self._fill(budget, range(units)[::-1]))
+        units = len(self._problem(0, "fisher").units)
+        yield "first layers higher", self._fill(budget, range(units))
+        yield "last layers higher", self._fill(budget, range(units)[::-1])
         for seed in range(BLIND):
             order = np.random.default_rng(seed).permutation(units)
-            yield self._allocation(budget, f"random layers higher {seed}", self._fill(budget, order.tolist()))
+            yield f"random layers higher {seed}", self._fill(budget, order.tolist())
 
     def _size(self, budget: float) -> int:
         """Stored bytes of so many bits: of the uniform scheme, or of the mean of the two around them."""

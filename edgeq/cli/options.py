@@ -7,7 +7,10 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Option
+
+from edgeq.errors import EdgeqError
 
 Threads = Annotated[
     int | None,
@@ -19,17 +22,29 @@ Library = Annotated[
 Verify = Annotated[bool, Option("--verify/--no-verify", help="Check the hashes of the bundle's files.")]
 
 
-def _place_weights(huge_pages: bool) -> bool:
+def place_weights(huge_pages: bool) -> bool:
+    """Asks for huge pages, as the operators do when a session is opened; says on stderr if there will be none."""
     if huge_pages:
-        os.environ["EDGEQ_WEIGHTS"] = "huge-pages"  # the operators read it when a session is opened
+        os.environ["EDGEQ_WEIGHTS"] = "huge-pages"
+        if obstacle := _obstacle():
+            typer.echo(f"no huge pages, weights stay in the mapped file: {obstacle}", err=True)
     return huge_pages
+
+
+def _obstacle() -> str:
+    try:
+        from edgeq_ops import instruction_sets
+
+        return instruction_sets().weights_obstacle
+    except (EdgeqError, ImportError):  # said when the bundle's operators are needed
+        return ""
 
 
 HugePages = Annotated[
     bool,
     Option(
         "--huge-pages",
-        callback=_place_weights,
+        callback=place_weights,
         help="Copy weights into huge pages: faster generation, and they count as memory of the process.",
     ),
 ]

@@ -86,3 +86,12 @@ def test_the_parts_are_those_of_pyproject():
     assert parts.keys() == wanted.keys()
     for name, part in parts.items():
         assert sorted(part.distributions) == sorted(re.split(r"[<>=\[; ]", line)[0] for line in wanted[name]), name
+
+
+def test_weights_that_get_no_huge_pages_are_told_why(monkeypatch):
+    import edgeq_ops
+
+    sets = edgeq_ops.InstructionSets("generic", ("generic",), "mapped", "enabled is never")
+    monkeypatch.setattr(edgeq_ops, "instruction_sets", lambda: sets)
+    found = findings()["weights"]
+    assert (found.state, found.found) == ("failed", "mapped, no huge pages: enabled is never")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgeq.methods.grids import Clip
 from edgeq.methods.pipeline import Pipeline
 from edgeq.schemes import Scheme
 from evidence.others import Grams
@@ -33,11 +34,11 @@ def row_range(weight: Tensor) -> float:
     return float(((weight.amax(1) - weight.amin(1)) / weight.std(1).clamp(min=1e-12)).median())
 
 
-def parts(weight: Tensor, gram: Tensor, scheme: str) -> list[float]:
-    """Underflow, rounding and whole error relative to the output, round to nearest over the whole range."""
+def parts(weight: Tensor, gram: Tensor, scheme: str, clip: Clip = "minmax") -> list[float]:
+    """Underflow, rounding and whole error relative to the output, round to nearest; by default over the whole range."""
     fmt = Scheme.parse(scheme).weights
     assert fmt is not None
-    tensor = Pipeline.parse("rtn", {"rtn.clip": "minmax"}).quantize(weight, fmt, None).tensor
+    tensor = Pipeline.parse("rtn", {"rtn.clip": clip}).quantize(weight, fmt, None).tensor
     decoded = torch.from_numpy(fmt.decode(tensor))  # type: ignore[arg-type]  # the format's own tensor
     whole = decoded - weight
     under = torch.where(decoded == 0, whole, 0.0)

@@ -36,6 +36,9 @@ def synthetic_cells() -> list[Cell]:
     ]
 
 
+SEARCHED = FORMATS[:4]  # also with the range of least squared error
+
+
 @torch.no_grad()
 def run_synthetic(cell: Cell) -> dict[str, Any]:
     """Measures a cell."""
@@ -47,7 +50,8 @@ def _tails(kind: str) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     weight = _draw(kind, generator)
     gram = torch.eye(COLUMNS, dtype=torch.float64)
-    return {"range": row_range(weight), **{scheme: parts(weight, gram, scheme) for scheme in FORMATS}}
+    searched = {f"{scheme} searched": parts(weight, gram, scheme, "mse") for scheme in SEARCHED}
+    return {"range": row_range(weight), **{scheme: parts(weight, gram, scheme) for scheme in FORMATS}, **searched}
 
 
 def _draw(kind: str, generator: torch.Generator) -> Tensor:

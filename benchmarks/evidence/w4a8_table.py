@@ -12,7 +12,7 @@ from evidence.markdown import signed, table
 from evidence.outlier_model import SUFFIX
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
-from evidence.synthetic import FORMATS
+from evidence.synthetic import FORMATS, SEARCHED
 from evidence.w4a8_grid import LAYERS, LENGTH, SYNTHETIC
 
 
@@ -115,12 +115,13 @@ def _percent(values: Iterable[float]) -> str:
 
 
 def _tail_table(records: Sequence[Record]) -> str:
+    names = [*FORMATS, *(f"{scheme} searched" for scheme in SEARCHED)]
     lines = [
-        [record.cell.model, f"{record.result['range']:.1f}", *(f"{100 * record.result[s][2]:.1f} %" for s in FORMATS)]
+        [record.cell.model, f"{record.result['range']:.1f}", *(f"{100 * record.result[s][2]:.1f} %" for s in names)]
         for record in records
         if record.cell.method == SYNTHETIC and not record.cell.options
     ]
-    return table(["weights", "range/σ", *(scheme.removesuffix("-asym") for scheme in FORMATS)], lines)
+    return table(["weights", "range/σ", *(name.replace("-asym", "") for name in names)], lines)
 
 
 def _outlier_table(records: Sequence[Record]) -> str:

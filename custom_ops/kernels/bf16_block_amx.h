@@ -13,7 +13,7 @@ class Bf16BlockAmx {
 public:
   static constexpr std::size_t kTokens = 16;
 
-  ~Bf16BlockAmx() { tiles_.release(); }
+  EDGEQ_MEMBER void finish() const { tiles_.release(); }
 
   void run(const Bf16Block& block, std::size_t tokens) {
     const DecodedTile& bytes = *block.bytes;

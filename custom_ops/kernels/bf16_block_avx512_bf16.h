@@ -56,6 +56,7 @@ struct Bf16BlockAvx512 {
         Bf16Registers<9>::run, Bf16Registers<10>::run, Bf16Registers<11>::run, Bf16Registers<12>::run};
     kFunctions[tokens - 1](block);
   }
+  static void finish() {}
 };
 
 } // namespace

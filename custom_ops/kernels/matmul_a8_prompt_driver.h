@@ -38,6 +38,7 @@ void matmul_a8_prompt_tile(const MatmulA8& product, std::size_t tile, std::size_
       prefetch_lines(weights + next, lines * (panel - first) / count, lines * (panel - first + 1) / count);
     }
   }
+  finish(kernel);
   for (std::size_t token = first_token; token < x.first_token(last); ++token)
     store_rows(product, tile, token, sums + (token - first_token) * kUniformTileRows);
 }

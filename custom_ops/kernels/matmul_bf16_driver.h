@@ -20,7 +20,7 @@ EDGEQ_INLINE std::size_t bf16_stretch_end(const Grouping& inputs, std::size_t be
 }
 
 /// The products of one tile with panels [first, last). Decoder::run as in matmul_a8_prompt_driver.h, its bytes'
-/// centre is `centre`; kernel.run(Bf16Block, tokens) is the register block.
+/// centre is `centre`; kernel.run(Bf16Block, tokens) is the register block, kernel.finish() its end.
 template <class Decoder, class Kernel>
 void matmul_bf16_tile(const MatmulBf16& product, int centre, std::size_t tile, std::size_t first, std::size_t last) {
   const UniformLayout& layout = product.layout;
@@ -50,6 +50,7 @@ void matmul_bf16_tile(const MatmulBf16& product, int centre, std::size_t tile, s
         __builtin_prefetch(ahead + 64 * line, 0, 2); // while the multipliers work, nothing else fetches
     }
   }
+  kernel.finish();
   const std::size_t row = tile * kUniformTileRows, rows = smaller(kUniformTileRows, layout.n - row);
   for (std::size_t t = 0; t < tokens; ++t)
     for (std::size_t r = 0; r < rows; ++r)

@@ -17,6 +17,10 @@ struct U8Block {
   float* y;                   // [tokens][32], added to
 };
 
+/// Called with a register block that is used no more. Not a destructor: the compiler's tables for exceptions would put
+/// a weak symbol into the object.
+template <class Kernel> EDGEQ_INLINE void finish(const Kernel&) {}
+
 /// Sums of a register block, [tokens][32] in memory: in registers where there are 32 of them, which loads and stores
 /// per block would slow down by a quarter with groups of 32.
 template <class V, int Tokens, bool InRegisters> struct RegisterSums {

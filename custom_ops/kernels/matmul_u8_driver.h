@@ -61,6 +61,7 @@ EDGEQ_INLINE void matmul_u8_rows(const U8Product& product, std::size_t row, std:
         __builtin_prefetch(ahead.lines + 64 * line, 0, 2); // while the multipliers work, nothing else fetches
     }
   }
+  finish(kernel);
   for (std::size_t t = 0; t < tokens; ++t)
     for (std::size_t r = 0; r < smaller(kDecodedRows, product.n - row); ++r) {
       const float sum = sums[t * kDecodedRows + r];

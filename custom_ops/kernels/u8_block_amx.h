@@ -15,8 +15,6 @@ template <bool Zeros> class U8BlockAmx {
 public:
   static constexpr std::size_t kTokens = 16;
 
-  ~U8BlockAmx() { tiles_.release(); }
-
   void run(const U8Block& block, std::size_t tokens) {
     const DecodedTile& tile = *block.tile;
     const std::uint8_t* w = tile.bytes;
@@ -35,6 +33,8 @@ public:
     }
     add_products(block, tile.blocks - 1, tokens);
   }
+
+  EDGEQ_MEMBER void release() const { tiles_.release(); }
 
 private:
   /// Sums of products of `count` inputs into tile registers Pair and Pair + 1.
@@ -85,6 +85,8 @@ private:
   AmxTiles tiles_;
   alignas(64) std::int32_t sums_[2][2][16][16]; // [block % 2][rows][token][row]
 };
+
+template <bool Zeros> EDGEQ_INLINE void finish(const U8BlockAmx<Zeros>& kernel) { kernel.release(); }
 
 } // namespace
 } // namespace edgeq::kernels

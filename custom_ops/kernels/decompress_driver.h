@@ -63,8 +63,8 @@ EDGEQ_INLINE bool decode_rans_at_once(const UniformLayout& layout, const void* t
   return decode_rans_blocks<States, Most>(layout, table, blocks, tiles);
 }
 
-/// Bytes by which nibbles are fetched ahead: hardware prefetchers stop at every page. Measured on Sapphire Rapids: twice the
-/// speed with AVX2, half as much again with VBMI.
+/// Bytes by which nibbles are fetched ahead: hardware prefetchers stop at every page. Measured on Sapphire Rapids:
+/// twice the speed with AVX2, half as much again with VBMI.
 constexpr std::size_t kNibblesAhead = 2048;
 
 /// Decodes a block with Line::decode(table, nibbles, escape, end, out) -> the next escaped code.

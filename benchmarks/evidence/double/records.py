@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +37,7 @@ class Lines:
             file.write(json.dumps(line) + "\n")
 
 
-def _conditions() -> dict[str, str]:
+def _conditions() -> dict[str, Any]:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return {"commit": commit, **{name: version(name) for name in LIBRARIES}}
+    return {"commit": commit, "load_average": os.getloadavg()[0], **{name: version(name) for name in LIBRARIES}}

@@ -202,7 +202,9 @@ def _limit(lines: list[dict[str, Any]]) -> str:
             line["bundle"],
             f"{line['limit'] / MEGA:.0f} MB",
             f"{line['memory_bytes'] / MEGA:.0f} MB",
-            f"{line['tokens_per_second']:.2f} tokens/s" if "tokens_per_second" in line else f"fails: {line['error']}",
+            f"{line['tokens_per_second']:.2f} tokens/s"
+            if "tokens_per_second" in line
+            else f"fails: {line['error'].rpartition(': ')[2]}",
         ]
         for line in lines
     ]

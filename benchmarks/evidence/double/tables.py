@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 from evidence.cells import Cell
@@ -139,15 +138,14 @@ def _speed(lines: list[dict[str, Any]]) -> str:
 
 
 def _speed_row(line: dict[str, Any], first: dict[str, Any]) -> list[str]:
-    megabytes: Callable[[float], str] = lambda size: f"{size / MEGA:.0f} MB"  # noqa: E731
     less = 1 - line["memory_bytes"] / first["memory_bytes"]
     return [
         line["bundle"],
         str(line["threads"]),
         ", ".join(f"{count} {form}" for form, count in line["forms"].items()),
-        megabytes(line["stored_bytes"]),
+        _megabytes(line["stored_bytes"]),
         f"{megabytes(line['memory_bytes'])} (−{100 * less:.0f} %)",
-        megabytes(line["anonymous"] + line["file_backed"]),
+        _megabytes(line["anonymous"] + line["file_backed"]),
         f"{line['load_seconds']:.2f} s",
         f"{line['prompt_tokens_per_second']:.1f}",
         f"{line['tokens_per_second']:.2f}",
@@ -198,14 +196,16 @@ def _milliseconds(seconds: float) -> str:
 
 def _limit(lines: list[dict[str, Any]]) -> str:
     rows = [
-        [
-            line["bundle"],
-            f"{line['limit'] / MEGA:.0f} MB",
-            f"{line['memory_bytes'] / MEGA:.0f} MB",
-            f"{line['tokens_per_second']:.2f} tokens/s"
-            if "tokens_per_second" in line
-            else f"fails: {line['error'].rpartition(': ')[2]}",
-        ]
-        for line in lines
+        [line["bundle"], _megabytes(line["limit"]), _megabytes(line["memory_bytes"]), _outcome(line)] for line in lines
     ]
     return table(["bundle", "limit", "weights in memory", "outcome"], rows)
+
+
+def _outcome(line: dict[str, Any]) -> str:
+    if "error" in line:
+        return f"fails: {line['error'].rpartition(': ')[2]}"
+    return f"runs, {line['tokens_per_second']:.2f} tokens/s"
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / MEGA:.0f} MB"

@@ -144,7 +144,7 @@ def _speed_row(line: dict[str, Any], first: dict[str, Any]) -> list[str]:
         str(line["threads"]),
         ", ".join(f"{count} {form}" for form, count in line["forms"].items()),
         _megabytes(line["stored_bytes"]),
-        f"{megabytes(line['memory_bytes'])} (−{100 * less:.0f} %)",
+        f"{_megabytes(line['memory_bytes'])} (−{100 * less:.0f} %)",
         _megabytes(line["anonymous"] + line["file_backed"]),
         f"{line['load_seconds']:.2f} s",
         f"{line['prompt_tokens_per_second']:.1f}",

@@ -187,10 +187,10 @@ void DintGemm::multiply_nibbles(const ort::KernelContext& context, const Call& c
                                           std::size_t begin, std::size_t end) {
                                         const BranchOutput& output = call.outputs[branch];
                                         const kernels::NibbleWeight nibbles = weight.nibbles();
-                 matmul_nibbles_({nibbles, x, output.bias, output.y}, begin, end);
-                 if (quantization_.asymmetric())
-                   subtract_offsets(output, offsets, 1, nibbles.layout.n, nibbles.first_tile(begin),
-                                    nibbles.first_tile(end));
+                                        matmul_nibbles_({nibbles, x, output.bias, output.y}, begin, end);
+                                        if (quantization_.asymmetric())
+                                          subtract_offsets(output, offsets, 1, nibbles.layout.n,
+                                                           nibbles.first_tile(begin), nibbles.first_tile(end));
                                       });
              });
 }

@@ -73,7 +73,9 @@ class Bench:
         output = self.directory / f"{self.subject.name}-{cell.scheme}-{gamma}"
         if not output.is_dir():
             settings = training_settings(self.subject.name, variant.bits, gamma)
-            train(self.subject.checkpoint, self._text(), output, settings, report=report, save_every=25)
+            outcome = train(self.subject.checkpoint, self._text(), output, settings, report=report, save_every=25)
+            if not outcome.complete:  # the next run goes on from there
+                raise KeyboardInterrupt
         return output
 
     def _text(self) -> Path:

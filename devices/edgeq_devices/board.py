@@ -25,7 +25,7 @@ from edgeq_devices.transports.base import COMMAND_SECONDS, Transport, last_line,
 # $1: directory, $2: file name; stdin: content. Complete files alone get their name; two hosts may send at once.
 _PUT = 'umask 077; part="$1/.$2.$$"; mkdir -p "$1" && cat > "$part" && mv "$part" "$1/$2" || { rm -f "$part"; exit 1; }'
 _HAS = 'test -f "$1"'
-_FIND_PYTHON = 'for python in "$1/venv/bin/python" python3; do command -v "$python" && exit 0; done; exit 1'
+_FIND_PYTHON = 'for python in "$@"; do command -v "$python" && exit 0; done; exit 1'
 SLOW_READ = 20e6  # bytes per second of a memory card
 Sent = Callable[[int], None]
 
@@ -56,6 +56,7 @@ class Board:
     Args:
         transport: The way to it; closed by the caller.
         python: Interpreter there; by default the one that ``edgeq devices setup`` made, else ``python3``.
+        fresh: Look past the one that ``edgeq devices setup`` made.
 
     Attributes:
         python: Interpreter there.
@@ -65,9 +66,9 @@ class Board:
         EdgeqError: It cannot be reached, has no Python, or its agent answers nonsense.
     """
 
-    def __init__(self, transport: Transport, python: str | None = None) -> None:
+    def __init__(self, transport: Transport, python: str | None = None, *, fresh: bool = False) -> None:
         self.transport, self.name = transport, transport.name
-        self.python = python or self._find_python()
+        self.python = python or self._find_python(*([] if fresh else [f"{transport.root}/venv/bin/python"]), "python3")
         self._agent = self._send_agent()
         answer = self.ask("hello")
         if (protocol := number(answer, "protocol", self.name)) != PROTOCOL:
@@ -88,7 +89,9 @@ class Board:
         lines = done.stdout.splitlines()
         if not lines:
             found = last_line(done.stderr.decode(errors="replace"))
-            remedy = "give an interpreter there with --python" if verb == "hello" else None
+            remedy = (
+                f"give an interpreter with --python, or: edgeq devices setup {self.name}" if verb == "hello" else None
+            )
             raise EdgeqError("the agent does not run", field=self.name, found=found, remedy=remedy)
         return self._answer(lines[-1])
 
@@ -160,8 +163,8 @@ class Board:
     def _shell(self, script: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return run(self.transport, ["sh", "-c", script, "sh", *arguments], stdin)
 
-    def _find_python(self) -> str:
-        done = self._shell(_FIND_PYTHON, self.transport.root)
+    def _find_python(self, *candidates: str) -> str:
+        done = self._shell(_FIND_PYTHON, *candidates)
         path = done.stdout.decode(errors="replace").strip()
         if done.returncode or not path:
             raise EdgeqError(

@@ -171,15 +171,20 @@ def holder() -> str:
 
 
 @contextmanager
-def open_board(device: str, python: str | None = None) -> Iterator[Session]:
+def open_board(device: str, python: str | None = None, *, fresh: bool = False) -> Iterator[Session]:
     """Opens the board that ``--device`` names; this machine measures with this interpreter.
+
+    Args:
+        device: Its address.
+        python: Interpreter there.
+        fresh: Look past the interpreter that ``edgeq devices setup`` made.
 
     Raises:
         EdgeqError: The board cannot be reached, or lacks what the agent needs.
     """
     transport = open_transport(device)
     try:
-        yield Session(Board(transport, python or (sys.executable if device == "local" else None)))
+        yield Session(Board(transport, python or (sys.executable if device == "local" else None), fresh=fresh))
     finally:
         transport.close()
 

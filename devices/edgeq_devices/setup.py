@@ -54,7 +54,7 @@ def set_up(transport: Transport, library: Path, python: str | None, offline: boo
         EdgeqError: The board cannot be reached, has no usable Python, cannot install, or fails the self-test.
     """
     step("looking at the board")
-    board = Board(transport, python)
+    board = Board(transport, python, fresh=True)
     if python is None or not _has_libraries(board):
         board = _with_environment(board, offline, step)
     step("sending the operators")
@@ -66,7 +66,11 @@ def _with_environment(board: Board, offline: bool, step: Step) -> Board:
     transport, environment = board.transport, f"{board.transport.root}/venv"
     step("making the virtual environment")
     has_pip = _make_environment(board, environment)
-    board = Board(transport, f"{environment}/bin/python")
+    try:
+        board = Board(transport, f"{environment}/bin/python")
+    except EdgeqError:  # one that an upgrade of the board's Python has broken
+        has_pip = _make_environment(board, environment, "--clear")
+        board = Board(transport, f"{environment}/bin/python")
     if not _has_libraries(board):
         if offline or not has_pip or not _install_from_network(board, environment, step):
             _install_from_wheels(board, environment, step)
@@ -76,10 +80,11 @@ def _with_environment(board: Board, offline: bool, step: Step) -> Board:
     return board
 
 
-def _make_environment(board: Board, directory: str) -> bool:
+def _make_environment(board: Board, directory: str, *more: str) -> bool:
     """Whether it has pip: Debian's Python comes without the module that would install it."""
     for options in ([], ["--without-pip"]):
-        done = run(board.transport, [board.python, "-m", "venv", *options, directory], timeout=INSTALL_SECONDS)
+        command = [board.python, "-m", "venv", *options, *more, directory]
+        done = run(board.transport, command, timeout=INSTALL_SECONDS)
         if done.returncode == 0:
             return not options
     reason = last_line((done.stderr or done.stdout).decode(errors="replace"))

@@ -127,7 +127,7 @@ def setup(
     from edgeq_devices.setup import set_up
     from edgeq_devices.transports import open_transport
 
-    with open_board(device, python) as session:
+    with open_board(device, python, fresh=True) as session:
         operators = library_for(session.platform, library)
     transport = open_transport(device)
     try:

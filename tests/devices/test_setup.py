@@ -62,6 +62,26 @@ def test_a_board_is_made_ready(tmp_path: Path, environment: None, monkeypatch: p
     assert ready.board.ask("hello")["operators"] == f"{tmp_path}/bundles/operators/libedgeq_ops.so"
 
 
+def test_a_broken_environment_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = tmp_path / "venv/bin/python"
+    interpreter.parent.mkdir(parents=True)
+    made: list[tuple[str, ...]] = []
+
+    def make(board: Any, directory: str, *more: str) -> bool:
+        made.append(more)
+        script = f'#!/bin/sh\nexec {sys.executable} "$@"\n' if more else "#!/bin/sh\nexit 1\n"
+        interpreter.write_text(script)
+        interpreter.chmod(0o755)
+        return True
+
+    monkeypatch.setattr(setup, "_make_environment", make)
+    monkeypatch.setattr(setup, "_has_libraries", lambda board: board.python == str(interpreter))
+    monkeypatch.setattr(setup, "_selftest", lambda board, library, step: board)
+    board: Any = set_up(LocalTransport(tmp_path), library_path(), sys.executable, False, lambda step: None)
+    assert made == [(), ("--clear",)]
+    assert board.python == str(interpreter)
+
+
 def test_an_interpreter_that_has_the_libraries_is_used_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from evidence.bench import Bench
 from evidence.cells import Cell
-from evidence.document import fill
+from evidence.command import conditions, publish, run_verb
 from evidence.grid import PARTS, cells_of
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER, load_subject
@@ -75,20 +73,10 @@ def _outcome(result: dict[str, Any]) -> str:
     return f"{name} {text}, {result.get('bits_per_weight', 0):.3f} bits, {result['seconds']:.1f} s"
 
 
-def conditions() -> dict[str, str]:
-    """What the figures may depend on."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return {"edgeq": version("edgeq"), "commit": commit, **{name: version(name) for name in ("onnxruntime", "torch")}}
-
-
 def render(options: argparse.Namespace) -> None:
     """Prints the sections, or puts them into a document."""
     parts = sections(Results(options.results))
-    if options.write is None:
-        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
-    else:
-        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    publish(parts, options.write)
 
 
 def arguments() -> argparse.Namespace:
@@ -110,13 +98,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    try:
-        options.function(options)
-    except EdgeqError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_verb(arguments())

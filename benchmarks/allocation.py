@@ -19,15 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy import conditions
-from evidence.document import fill
+from evidence.command import conditions, publish, run_verb
 from evidence.subjects import DECODERS, load_subject
 from mixed.allocations import Allocation, Allocations
 from mixed.measure import Measure
 from mixed.report import plots, sections
 
 from edgeq.allocation.sensitivity.table import KINDS
-from edgeq.errors import EdgeqError
 
 METHODS = ("gptq", "rtn")
 PARTS = ("budgets", "plot", "split")
@@ -80,12 +78,9 @@ def render(options: argparse.Namespace) -> None:
     """Prints the sections, or puts them into a document, with its plots beside it."""
     records = [json.loads(line) for line in options.results.read_text().splitlines()]
     parts = sections(records)
-    if options.write is None:
-        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
-        return
-    for name, content in plots(records).items():
+    publish(parts, options.write)
+    for name, content in plots(records).items() if options.write else ():
         (options.write.parent / name).write_text(content, encoding="utf-8")
-    options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -108,13 +103,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    try:
-        options.function(options)
-    except EdgeqError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_verb(arguments())

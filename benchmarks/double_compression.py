@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from evidence.cells import Cell
-from evidence.document import fill
+from evidence.command import publish, run_verb
 from evidence.double.codecs import measure_codecs
 from evidence.double.grid import cells_of
 from evidence.double.limit import run_limited
@@ -104,10 +104,7 @@ def limit(options: argparse.Namespace) -> None:
 def render(options: argparse.Namespace) -> None:
     """Prints the tables, or puts them into a document."""
     parts = sections(Lines(options.results))
-    if options.write is None:
-        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
-    else:
-        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    publish(parts, options.write)
 
 
 def _numbers(text: str) -> list[float]:
@@ -152,13 +149,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    try:
-        options.function(options)
-    except EdgeqError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_verb(arguments())

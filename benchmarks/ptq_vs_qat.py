@@ -13,15 +13,13 @@ bundle per scheme; run it on an idle machine. DIR holds `models/` and `data/` (d
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from evidence.document import fill
+from evidence.command import conditions, publish, run_verb
 from evidence.results import Record, Results
 from evidence.subjects import load_subject
 from trained.bench import Bench
@@ -82,22 +80,12 @@ def _report(step: StepReport) -> None:
         print(f"  step {step.step} of {step.steps}, loss {step.loss:.4f}", file=sys.stderr, flush=True)
 
 
-def conditions() -> dict[str, str]:
-    """What the figures may depend on."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return {"edgeq": version("edgeq"), "commit": commit, **{name: version(name) for name in ("onnxruntime", "torch")}}
-
-
 def render(options: argparse.Namespace) -> None:
     """Prints the sections, or puts them into a document."""
     parts = sections(
         [*Results(ACCURACY), *Results(options.results)], options.results.with_name("ptq_vs_qat_speed.jsonl")
     )
-    if options.write is None:
-        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
-    else:
-        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    publish(parts, options.write)
 
 
 def arguments() -> argparse.Namespace:
@@ -122,13 +110,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    try:
-        options.function(options)
-    except EdgeqError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_verb(arguments())

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy import conditions
 from evidence.cells import Cell
-from evidence.document import fill
+from evidence.command import conditions, publish, run_verb
 from evidence.outlier_model import SUFFIX, with_outliers
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER, Subject, load_subject
@@ -85,10 +84,7 @@ def _measure(measure: Any, cells: list[Cell], results: Results, deadline: float)
 def render(options: argparse.Namespace) -> None:
     """Prints the sections, or puts them into a document."""
     parts = w4a8_sections(Results(options.results))
-    if options.write is None:
-        print("\n\n".join(f"### {name}\n\n{text}" for name, text in parts.items()))
-    else:
-        options.write.write_text(fill(options.write.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    publish(parts, options.write)
 
 
 def arguments() -> argparse.Namespace:
@@ -110,13 +106,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    options = arguments()
-    try:
-        options.function(options)
-    except EdgeqError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_verb(arguments())

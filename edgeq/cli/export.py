@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from typer import Argument, Option
 
 from edgeq.cli import budget_options as budgets
+from edgeq.cli import export_options as options
 from edgeq.cli.assignments import parse_layers, parse_method_options
 from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars, show_log, stderr, stdout
 from edgeq.errors import EdgeqError
@@ -22,141 +22,33 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[
-        str | None, Argument(help="Checkpoint directory, .onnx file or hub id.", show_default=False)
-    ] = None,
-    output: Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)] = None,
-    bits: Annotated[
-        int | None, Option(help="Bits per weight: 2, 3, 4 or 8; scheme and method by --quality.", show_default=False)
-    ] = None,
-    quality: Annotated[
-        str | None,
-        Option(
-            help="With --bits: fast, balanced or best, at the cost of time and size (docs/accuracy.md). "
-            "(default: balanced)",
-            show_default=False,
-        ),
-    ] = None,
-    scheme: Annotated[
-        str | None, Option(help="Scheme, e.g. w4g128, w3g64-bcq, w8, fp32. (default: w4g128)", show_default=False)
-    ] = None,
-    number_format: Annotated[
-        str | None,
-        Option(
-            "--format",
-            help="With --bits or --scheme: uniform, dint, dint0.25, dint0.125, bcq, codebook, or auto: whichever of "
-            "the first four errs least, layer by layer.",
-            show_default=False,
-        ),
-    ] = None,
-    group_size: Annotated[
-        int | None,
-        Option("--group-size", help="With --bits: weights per scale; 0 for one per row.", show_default=False),
-    ] = None,
-    vocabulary: Annotated[
-        str | None,
-        Option(help="Scheme of token embedding and output head. (default: 8 bits, same groups)", show_default=False),
-    ] = None,
-    layer: Annotated[
-        list[str] | None,
-        Option(help="PATTERN=SCHEME for layers whose name matches, e.g. lm_head=w8g64.", show_default=False),
-    ] = None,
-    skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
-    method: Annotated[
-        str | None,
-        Option(help="Methods joined by +, e.g. gptq, awq+gptq, magr+gptq. (default: rtn)", show_default=False),
-    ] = None,
-    method_option: Annotated[
-        list[str] | None, Option(help="METHOD.FIELD=VALUE, e.g. gptq.act_order=true.", show_default=False)
-    ] = None,
-    magr_alpha: Annotated[
-        str | None, Option(help="Short for --method-option magr.alpha=…; a number or auto.", show_default=False)
-    ] = None,
-    clip: Annotated[
-        str | None,
-        Option(help="Range of a group: l3, mse or minmax. (default: as the method likes it)", show_default=False),
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        Option(
-            help="What the model reads while its layers are observed: text, .jsonl with a field text, or token ids "
-            "(.npy, .json).",
-            show_default=False,
-        ),
-    ] = None,
-    samples: Annotated[int | None, Option(help="Calibration windows. (default: 128)", show_default=False)] = None,
-    length: Annotated[
-        str | None,
-        Option(
-            "--length",
-            "--calibration-length",
-            help="Tokens per window, or auto: by --task-lengths, or by error on held-out windows. (default: 512, or "
-            "the model's context)",
-            show_default=False,
-        ),
-    ] = None,
-    task_lengths: Annotated[
-        str | None,
-        Option(
-            help="Lengths of what the model will be used for: a file, 160, 32-128, 32+128 (prompt and generation), or "
-            "64:10,512:3.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, Option(help="What the windows are drawn with. (default: 0)", show_default=False)
-    ] = None,
-    sequential: Annotated[
-        bool | None,
-        Option(
-            "--sequential/--no-sequential",
-            help="Observe a layer after those before it in its block are quantized. (default: --sequential)",
-            show_default=False,
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        Option(help="What calibration activations may take, e.g. 4GB; the rest is on disk.", show_default="4GB"),
-    ] = None,
-    work_dir: Annotated[
-        Path | None,
-        Option(
-            help="Where a calibrated run keeps finished blocks, to continue after an interruption. "
-            "(default: .OUTPUT.work beside the output)",
-            show_default=False,
-        ),
-    ] = None,
-    portable: Annotated[
-        bool, Option("--portable", help="Write stock MatMulNBits instead of edgeq's operators.")
-    ] = False,
-    bits_per_weight: Annotated[
-        float | None,
-        Option(
-            help="Entropy-coded bits per weight, e.g. 3.6: 8-bit codes with coarser steps (--method ecgptq, without "
-            "calibration ecsq), compressed as --compress says (load).",
-            show_default=False,
-        ),
-    ] = None,
-    compress: Annotated[
-        str | None,
-        Option(
-            help="Entropy-code the weights once more: load (decoded at load), use (stay compressed in memory), or with "
-            "a codec, such as use:nibble; edgeq compress chooses layer by layer.",
-            show_default=False,
-        ),
-    ] = None,
-    kv_cache: Annotated[
-        str | None,
-        Option(help="Keep keys and values of past tokens in 8 or 4 bits: kv8 or kv4.", show_default="float"),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        Option(
-            help="Platform whose operators the bundle holds, such as linux-aarch64; may be repeated. "
-            "(default: this machine's)",
-            show_default=False,
-        ),
-    ] = None,
+    model: options.Model = None,
+    output: options.Output = None,
+    bits: options.Bits = None,
+    quality: options.Quality = None,
+    scheme: options.Scheme = None,
+    number_format: options.NumberFormat = None,
+    group_size: options.GroupSize = None,
+    vocabulary: options.Vocabulary = None,
+    layer: options.Layer = None,
+    skip: options.Skip = None,
+    method: options.Method = None,
+    method_option: options.MethodOption = None,
+    magr_alpha: options.MagrAlpha = None,
+    clip: options.Clip = None,
+    calibration: options.Calibration = None,
+    samples: options.Samples = None,
+    length: options.Length = None,
+    task_lengths: options.TaskLengths = None,
+    seed: options.Seed = None,
+    sequential: options.Sequential = None,
+    memory: options.Memory = None,
+    work_dir: options.WorkDir = None,
+    portable: options.Portable = False,
+    bits_per_weight: options.BitsPerWeight = None,
+    compress: options.Compress = None,
+    kv_cache: options.KvCache = None,
+    target: options.Target = None,
     avg_bits: budgets.AvgBits = None,
     max_size: budgets.MaxSize = None,
     max_memory: budgets.MaxMemory = None,
@@ -169,17 +61,13 @@ def command(
     layer_costs: budgets.Costs = None,
     device: budgets.Device = None,
     cache: budgets.Cache = None,
-    revision: Annotated[str | None, Option(help="Revision on the hub.", show_default=False)] = None,
-    recipe: Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)] = None,
-    save_recipe: Annotated[
-        Path | None, Option(help="Write the recipe of this export here.", show_default=False)
-    ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Show the plan and what it would take; write nothing.")] = False,
-    force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
-    verbose: Annotated[
-        bool, Option("--verbose", "-v", help="Print the time and the output error of each calibrated layer.")
-    ] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+    revision: options.Revision = None,
+    recipe: options.Recipe = None,
+    save_recipe: options.SaveRecipe = None,
+    dry_run: options.DryRun = False,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Quantize a model and write an ONNX bundle."""
     from edgeq import recipe as recipes

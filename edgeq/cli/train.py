@@ -14,6 +14,7 @@ from typer import Argument, Exit, Option
 
 from edgeq.cli.assignments import parse_layers, parse_method_options
 from edgeq.cli.console import print_json, progress_bars, stderr, stdout
+from edgeq.cli.export_options import AsJson, Force, Layer, Skip, Vocabulary
 
 if TYPE_CHECKING:
     from edgeq.training.loop import Report, StepReport
@@ -31,14 +32,9 @@ def command(
     scheme: Annotated[
         str | None, Option(help="Scheme, e.g. w4g128, w2g32-asym, w4a8. (default: w4g128)", show_default=False)
     ] = None,
-    vocabulary: Annotated[
-        str | None,
-        Option(help="Scheme of token embedding and output head. (default: 8 bits, same groups)", show_default=False),
-    ] = None,
-    layer: Annotated[
-        list[str] | None, Option(help="PATTERN=SCHEME for layers whose name matches.", show_default=False)
-    ] = None,
-    skip: Annotated[list[str] | None, Option(help="PATTERN of layers to keep in float32.", show_default=False)] = None,
+    vocabulary: Vocabulary = None,
+    layer: Layer = None,
+    skip: Skip = None,
     schemes_of: Annotated[
         Path | None,
         Option(help="Bundle whose layers' schemes it learns under, e.g. of export --avg-bits.", show_default=False),
@@ -105,8 +101,8 @@ def command(
         Option(help="Where the state is kept meanwhile. (default: .OUTPUT.work beside the output)", show_default=False),
     ] = None,
     save_every: Annotated[int, Option(min=1, help="Steps between two savings of the state.")] = 100,
-    force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+    force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a checkpoint under its quantizers (quantization-aware training).
 

@@ -50,10 +50,7 @@ private:
 
 bool decode_nibble_avx2(const UniformLayout& layout, const void* table, const CodedBlock* blocks, std::size_t count,
                         std::size_t tiles) {
-  bool good = true;
-  for (std::size_t b = 0; b < count; ++b)
-    good &= decode_nibble_block<Line>(layout, table, blocks[b], tiles);
-  return good;
+  return decode_nibble_blocks<Line>(layout, table, blocks, count, tiles);
 }
 
 } // namespace edgeq::kernels

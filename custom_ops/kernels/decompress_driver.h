@@ -67,7 +67,7 @@ EDGEQ_INLINE bool decode_rans_at_once(const UniformLayout& layout, const void* t
 /// twice the speed with AVX2, half as much again with VBMI.
 constexpr std::size_t kNibblesAhead = 2048;
 
-/// Decodes a block with Line::decode(table, nibbles, escape, end, out) -> the next escaped code.
+/// Decodes a block with Line(table).decode(nibbles, escapes, out) -> the number of escaped codes among 64.
 template <class Line>
 EDGEQ_INLINE bool decode_nibble_block(const UniformLayout& layout, const void* table, const CodedBlock& block,
                                       std::size_t tiles) {
@@ -86,6 +86,16 @@ EDGEQ_INLINE bool decode_nibble_block(const UniformLayout& layout, const void* t
   });
   copy_trailers(layout, block, tiles);
   return escapes + count == block.end;
+}
+
+/// The same for several blocks.
+template <class Line>
+EDGEQ_INLINE bool decode_nibble_blocks(const UniformLayout& layout, const void* table, const CodedBlock* blocks,
+                                       std::size_t count, std::size_t tiles) {
+  bool good = true;
+  for (std::size_t b = 0; b < count; ++b)
+    good &= decode_nibble_block<Line>(layout, table, blocks[b], tiles);
+  return good;
 }
 
 } // namespace

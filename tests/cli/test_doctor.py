@@ -80,7 +80,11 @@ def test_a_self_test_that_does_not_run_is_a_failure(monkeypatch):
 
 def test_the_parts_are_those_of_pyproject():
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    extras = {name: lines for name, lines in project["optional-dependencies"].items() if lines and name != "dev"}
+    extras = {
+        name: lines
+        for name, lines in project["optional-dependencies"].items()
+        if lines and name not in ("bench", "dev")
+    }
     wanted = {"base": project["dependencies"], **extras}
     parts = {"base": requirements.BASE, **requirements.EXTRAS}
     assert parts.keys() == wanted.keys()

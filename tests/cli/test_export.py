@@ -92,7 +92,10 @@ BAD_ARGUMENTS = [
     (("--method", "gptq"), "--method: method needs calibration, found gptq; add --calibration FILE"),
     (("--method", "gptq", "--calibration", "/none.txt"), "/none.txt: cannot read text"),
     (("--method", "gptq", "--method-option", "gptq.order"), "--method-option: malformed option, found 'gptq.order'"),
-    (("--method-option", "rtn.order=1"), "--method-option: unknown option, found rtn.order, wanted clip or beta"),
+    (
+        ("--method-option", "rtn.order=1"),
+        "--method-option: unknown option, found rtn.order, wanted gamma_scope or clip or beta or gamma",
+    ),
     (("--magr-alpha", "auto"), "--method-option: option of no method, found 'magr.alpha'"),
     (("--memory", "much"), "--memory: not a size, found 'much', wanted a number of bytes, such as 4GB"),
     (("--recipe", "/nowhere.toml"), "/nowhere.toml: cannot read the recipe"),

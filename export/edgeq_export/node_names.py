@@ -8,12 +8,15 @@ the modules into metadata, which bundles do not keep. ONNX Runtime's profile sho
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 import onnx_ir as ir
 
 NAME_SCOPES = "pkg.torch.onnx.name_scopes"
+# What torch.export makes of `self.layers[:5]`, through which decoders of transformers go: layers.slice(None, 5, None).2
+_SLICE = re.compile(r"\.slice\([^)]*\)")
 _NO_MODULE = "_empty_nn_module_stack_from_metadata_hook"  # what torch.export calls the outermost module in places
 
 
@@ -28,7 +31,7 @@ def module_of(node: ir.Node) -> str | None:
         return None
     if not isinstance(scopes, list) or len(scopes) < 2:
         return None
-    return "" if scopes[-2] == _NO_MODULE else str(scopes[-2])
+    return "" if scopes[-2] == _NO_MODULE else _SLICE.sub("", str(scopes[-2]))
 
 
 def module_in_name(node: ir.Node) -> str | None:

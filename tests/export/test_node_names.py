@@ -52,6 +52,12 @@ def test_the_name_of_a_node_tells_its_module_where_metadata_do_not() -> None:
     assert fused.name == "/layers.0/attn/qkv_proj/DintGemm"
 
 
+def test_slices_of_a_list_of_modules_are_left_out() -> None:
+    sliced = node("model", "model.model.layers.slice(None, 5, None).2.mlp.up_proj")
+    name_nodes(model_of(sliced), wrapper="model")
+    assert sliced.name == "/model/layers.2/mlp/up_proj/MatMul"
+
+
 @pytest.mark.parametrize("metadata", ["", "[", "{}", "['x']", "7"])
 def test_other_metadata_name_nothing(metadata: str) -> None:
     odd = node(name="kept")

@@ -16,20 +16,16 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from evidence.bench import Bench
-from evidence.cells import Cell
-from evidence.command import conditions, publish, run_verb
+from evidence.command import measure_cells, publish, run_verb
 from evidence.grid import PARTS, cells_of
-from evidence.results import Record, Results
+from evidence.results import Results
 from evidence.subjects import DECODERS, ENCODER, load_subject
 from evidence.table import sections
-
-from edgeq.errors import EdgeqError
 
 MEASURES = ("loss_difference", "mean_cosine", "relative_error", "unsuitable")
 
@@ -48,29 +44,14 @@ def run(options: argparse.Namespace) -> None:
         if waiting and not options.count:
             with tempfile.TemporaryDirectory() as directory:
                 bench = Bench(load_subject(name, options.data), Path(directory))
-                _measure(bench, waiting, results, deadline)
-
-
-def _measure(bench: Bench, cells: Iterable[Cell], results: Results, deadline: float) -> None:
-    for cell in cells:
-        if time.monotonic() > deadline:
-            return
-        start = time.perf_counter()
-        try:
-            result = bench.run(cell)
-        except EdgeqError as error:
-            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
-            continue  # tried again next time
-        result["seconds"] = time.perf_counter() - start
-        results.append(Record(cell, result, conditions()))
-        print(f"{cell.label}: {_outcome(result)}", file=sys.stderr, flush=True)
+                measure_cells(bench.run, waiting, results, deadline, _outcome)
 
 
 def _outcome(result: dict[str, Any]) -> str:
     name = next((name for name in MEASURES if name in result), None)
     value = result[name] if name else "done"
     text = value if isinstance(value, str) else f"{value:+.4f}"
-    return f"{name} {text}, {result.get('bits_per_weight', 0):.3f} bits, {result['seconds']:.1f} s"
+    return f"{name} {text}, {result.get('bits_per_weight', 0):.3f} bits"
 
 
 def render(options: argparse.Namespace) -> None:

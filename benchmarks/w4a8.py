@@ -20,16 +20,14 @@ from typing import Any
 
 import torch
 from evidence.cells import Cell
-from evidence.command import conditions, publish, run_verb
+from evidence.command import measure_cells, publish, run_verb
 from evidence.outlier_model import SUFFIX, with_outliers
-from evidence.results import Record, Results
+from evidence.results import Results
 from evidence.subjects import DECODERS, ENCODER, Subject, load_subject
 from evidence.synthetic import run_synthetic, synthetic_cells
 from evidence.w4a8_bench import W4A8Bench
 from evidence.w4a8_grid import outlier_cells, w4a8_cells
 from evidence.w4a8_table import w4a8_sections
-
-from edgeq.errors import EdgeqError
 
 SYNTHETIC_LAYERS = "synthetic"
 MEASURES = ("loss_difference", "mean_cosine")
@@ -51,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
                 if name != SYNTHETIC_LAYERS:
                     subject = _subject(name, options.data, Path(directory))
                     measure = W4A8Bench(subject, Path(directory), options.evaluate).run
-                _measure(measure, waiting, results, deadline)
+                measure_cells(measure, waiting, results, deadline, _outcome)
 
 
 def _cells(name: str) -> list[Cell]:
@@ -65,20 +63,8 @@ def _subject(name: str, data: Path, directory: Path) -> Subject:
     return with_outliers(subject, directory) if name.endswith(SUFFIX) else subject
 
 
-def _measure(measure: Any, cells: list[Cell], results: Results, deadline: float) -> None:
-    for cell in cells:
-        if time.monotonic() > deadline:
-            return
-        start = time.perf_counter()
-        try:
-            result = measure(cell)
-        except EdgeqError as error:
-            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
-            continue  # tried again next time
-        result["seconds"] = time.perf_counter() - start
-        results.append(Record(cell, result, conditions()))
-        outcome = next((f"{name} {result[name]:+.4f}" for name in MEASURES if name in result), "done")
-        print(f"{cell.label}: {outcome}, {result['seconds']:.1f} s", file=sys.stderr, flush=True)
+def _outcome(result: dict[str, Any]) -> str:
+    return next((f"{name} {result[name]:+.4f}" for name in MEASURES if name in result), "done")
 
 
 def render(options: argparse.Namespace) -> None:

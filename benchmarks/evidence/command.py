@@ -6,12 +6,16 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from edgeq.errors import EdgeqError
+from evidence.cells import Cell
 from evidence.document import fill
+from evidence.results import Record, Results
 
 
 def conditions() -> dict[str, str]:
@@ -19,6 +23,28 @@ def conditions() -> dict[str, str]:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {"edgeq": version("edgeq"), "commit": commit, **{name: version(name) for name in ("onnxruntime", "torch")}}
+
+
+def measure_cells(
+    measure: Callable[[Cell], dict[str, Any]],
+    cells: Iterable[Cell],
+    results: Results,
+    deadline: float,
+    outcome: Callable[[dict[str, Any]], str],
+) -> None:
+    """Measures cells until the deadline, of `time.monotonic`, and appends what was found; failures are left out."""
+    for cell in cells:
+        if time.monotonic() > deadline:
+            return
+        start = time.perf_counter()
+        try:
+            result = measure(cell)
+        except EdgeqError as error:
+            print(f"{cell.label}: {error}", file=sys.stderr, flush=True)
+            continue  # tried again next time
+        result["seconds"] = time.perf_counter() - start
+        results.append(Record(cell, result, conditions()))
+        print(f"{cell.label}: {outcome(result)}, {result['seconds']:.1f} s", file=sys.stderr, flush=True)
 
 
 def publish(parts: Mapping[str, str], document: Path | None) -> None:

@@ -8,7 +8,19 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from edgeq.errors import EdgeqError
-from edgeq_devices.events import AnyEvent, Done, Idle, Loaded, Loads, Power, Repetition, Rest, State
+from edgeq_devices.events import (
+    AnyEvent,
+    Done,
+    Idle,
+    Loaded,
+    Loads,
+    Operators,
+    Power,
+    Repetition,
+    Rest,
+    State,
+    Trace,
+)
 from edgeq_devices.job import Job
 from edgeq_devices.measure import Timing
 from edgeq_devices.power.window import Window
@@ -45,6 +57,9 @@ def _problems(job: Job, events: Sequence[AnyEvent]) -> Iterator[str]:
             yield f"{count} events of kind {kind.__name__.lower()}"
     if sorted(state.when for state in _of(State, events)) != ["after", "before"]:
         yield "other conditions than those before and after"
+    for kind, wanted in ((Operators, job.operators), (Trace, job.trace)):
+        if wanted and not _of(kind, events):
+            yield f"no {kind.__name__.lower()}"
     repetitions = _of(Repetition, events)
     if len(repetitions) < job.repetitions:
         yield f"{len(repetitions)} repetitions of {job.repetitions}"

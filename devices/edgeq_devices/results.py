@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
@@ -31,9 +30,9 @@ from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
 from edgeq_devices.power.source import Rails
 from edgeq_devices.samples import Percentiles, Summary, rates
+from edgeq_devices.traces import unpack_trace
 
 Kind = TypeVar("Kind")
-TRACE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -183,22 +182,6 @@ class Measurement:
     def flags(self) -> list[str]:
         """Reasons to distrust the row."""
         return [*self.notes, *self.passing_flags]
-
-
-def unpack_trace(packed: bytes) -> bytes:
-    """A trace as JSON.
-
-    Raises:
-        EdgeqError: It is damaged, or larger than `TRACE_BYTES`.
-    """
-    unpacker = zlib.decompressobj()
-    try:
-        trace = unpacker.decompress(packed, TRACE_BYTES)
-    except zlib.error as error:
-        raise EdgeqError("damaged trace from the board", found=str(error)) from error
-    if unpacker.unconsumed_tail or not unpacker.eof:
-        raise EdgeqError("damaged trace from the board", wanted=f"a whole one of at most {TRACE_BYTES} bytes")
-    return trace
 
 
 def _sustained(measured: Measurement) -> dict[str, Any]:

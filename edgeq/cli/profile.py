@@ -4,129 +4,104 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from typer import Argument, Option
-
-from edgeq.cli import layer_costs
-from edgeq.cli.console import progress_bars, write_file
+from edgeq.cli import profile_options as options
+from edgeq.cli.console import print_or_write, progress_bars, write_file
+from edgeq.cli.layer_costs import LayerProfile, profile_layers
 from edgeq.cli.options import HugePages
 from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
+    from edgeq_devices.profiling import Request
     from edgeq_devices.results import Report
-
-_LIST = "; lists and ranges such as 1,2 or 1-8*2"
 
 
 def command(
-    bundle: Annotated[Path, Argument(help="Bundle directory.", show_default=False)],
-    n_prompt: Annotated[str, Option("-p", "--n-prompt", help=f"Prompt tokens{_LIST}; 0 for none.")] = "512",
-    n_gen: Annotated[str, Option("-n", "--n-gen", help="Tokens generated one at a time; 0 for none.")] = "128",
-    depth: Annotated[str, Option("-d", "--depth", help="Tokens in the context before, not timed.")] = "0",
-    repetitions: Annotated[int, Option("-r", "--repetitions", min=1, help="Timed repetitions of each test.")] = 5,
-    threads: Annotated[
-        str | None, Option("-t", "--threads", help="Threads (default: one per physical core).", show_default=False)
-    ] = None,
-    device: Annotated[str, Option("--device", help="local, ssh://[user@]host[:port] or adb://[serial].")] = "local",
-    cores: Annotated[
-        list[str] | None,
-        Option("--cores", help="Clusters of the board and all, or 0-3,6; may be repeated.", show_default=False),
-    ] = None,
-    library: Annotated[
-        Path | None, Option("--library", help="Operator library for the board's platform.", show_default=False)
-    ] = None,
-    python: Annotated[str | None, Option("--python", help="Interpreter on the board.", show_default=False)] = None,
-    power: Annotated[
-        str, Option("--power", help="auto: the board's sensors; none; external:FILE.csv or external:/dev/ttyUSB0.")
-    ] = "auto",
-    no_power: Annotated[bool, Option("--no-power", help="The same as --power none.")] = False,
-    sustain: Annotated[
-        str | None, Option("--sustain", help="Repeat each test for this long: 90s, 10m.", show_default=False)
-    ] = None,
-    operators: Annotated[bool, Option("--operators", help="Also time each operator; slower.")] = False,
-    trace: Annotated[
-        Path | None, Option("--trace", help="Write the last row's trace, for Perfetto.", show_default=False)
-    ] = None,
-    cool_down: Annotated[
-        float | None,
-        Option(
-            "--cool-down",
-            min=0,
-            max=86400,
-            help="Seconds to wait before a flagged row is measured once more.",
-            show_default=False,
-        ),
-    ] = None,
-    no_warmup: Annotated[bool, Option("--no-warmup", help="Do not run once untimed before.")] = False,
+    bundle: options.Bundle,
+    n_prompt: options.PromptTokens = "512",
+    n_gen: options.GeneratedTokens = "128",
+    depth: options.Depth = "0",
+    repetitions: options.Repetitions = 5,
+    threads: options.Threads = None,
+    device: options.Device = "local",
+    cores: options.Cores = None,
+    library: options.Library = None,
+    python: options.Python = None,
+    power: options.Power = "auto",
+    no_power: options.NoPower = False,
+    sustain: options.Sustain = None,
+    operators: options.Operators = False,
+    trace: options.Trace = None,
+    cool_down: options.CoolDown = None,
+    no_warmup: options.NoWarmup = False,
     huge_pages: HugePages = False,
-    layers: layer_costs.Layers = False,
-    candidates: layer_costs.Candidates = None,
-    vocabulary: layer_costs.Vocabulary = None,
-    output_format: Annotated[str, Option("--format", help="md, csv or json.")] = "md",
-    output: Annotated[
-        Path | None, Option("-o", "--output", help="Write to a file instead of stdout.", show_default=False)
-    ] = None,
+    layers: options.Layers = False,
+    candidates: options.Candidates = None,
+    vocabulary: options.Vocabulary = None,
+    output_format: options.Format = "md",
+    output: options.Output = None,
 ) -> None:
     """Measure a bundle's speed, latency, memory and energy, here or on a board."""
     if layers:
-        layer_costs.profile_layers(
-            str(bundle),
-            candidates,
-            vocabulary,
-            length=parse_numbers(n_prompt, "-p")[0],
-            device=device,
-            threads=parse_numbers(threads, "-t")[0] if threads else 0,
-            repetitions=repetitions,
-            library=library,
-            python=python,
-            output_format=output_format,
-            output=output,
-        )
+        length, count = _numbers(n_prompt, "-p")[0], _numbers(threads, "-t")[0] if threads else 0
+        asked = LayerProfile(str(bundle), candidates, vocabulary, length, device, count, repetitions, library, python)
+        profile_layers(asked, output_format, output)
         return
     from edgeq_devices.external.address import parse_power
-    from edgeq_devices.profiling import Request, profile
+    from edgeq_devices.profiling import Request
+
+    _check_output(output_format, output, trace)
+    if huge_pages and device != "local":
+        raise EdgeqError("not this machine", field="--huge-pages", remedy="set EDGEQ_WEIGHTS=huge-pages on the board")
+    request = Request(
+        bundle,
+        prompts=_numbers(n_prompt, "-p"),
+        generates=_numbers(n_gen, "-n"),
+        depths=_numbers(depth, "-d"),
+        threads=_numbers(threads, "-t") if threads else (),
+        cores=tuple(name for text in cores or ["all"] for name in parse_cores(text)),
+        device=device,
+        repetitions=repetitions,
+        warmup=not no_warmup,
+        power=parse_power("none" if no_power else power),
+        sustain_seconds=parse_duration(sustain, "--sustain") if sustain else 0.0,
+        operators=operators or trace is not None,
+        trace=trace is not None,
+        cool_down=cool_down,
+        library=library,
+        python=python,
+    )
+    _profile(request, output_format, output, trace)
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    return tuple(parse_numbers(text, option))
+
+
+def _check_output(output_format: str, output: Path | None, trace: Path | None) -> None:
+    """What is wrong with where results go is better said before the measurement than after it."""
     from edgeq_devices.tables import FORMATS
 
     if output_format not in FORMATS:
         raise EdgeqError("unknown format", field="--format", found=repr(output_format), wanted=" or ".join(FORMATS))
     for path, option in ((output, "--output"), (trace, "--trace")):
-        if path is not None and not path.parent.is_dir():  # better said before the measurement than after it
+        if path is not None and not path.parent.is_dir():
             raise EdgeqError("no such directory", file=path.parent, field=option)
-    if huge_pages and device != "local":
-        raise EdgeqError("not this machine", field="--huge-pages", remedy="set EDGEQ_WEIGHTS=huge-pages on the board")
-    request = Request(
-        bundle,
-        tuple(parse_numbers(n_prompt, "-p")),
-        tuple(parse_numbers(n_gen, "-n")),
-        tuple(parse_numbers(depth, "-d")),
-        tuple(parse_numbers(threads, "-t")) if threads else (),
-        tuple(name for text in cores or ["all"] for name in parse_cores(text)),
-        device,
-        repetitions,
-        not no_warmup,
-        parse_power("none" if no_power else power),
-        parse_duration(sustain, "--sustain") if sustain else 0.0,
-        operators or trace is not None,
-        trace is not None,
-        cool_down,
-        library,
-        python,
-    )
+
+
+def _profile(request: Request, output_format: str, output: Path | None, trace: Path | None) -> None:
+    """Measures; what was measured before an interrupt or a lost connection is not lost."""
+    from edgeq_devices.profiling import profile
+    from edgeq_devices.tables import FORMATS
+
     reports: list[Report] = []
     with progress_bars() as progress:
         try:
             profile(request, progress, reports.append)
-        finally:  # what was measured before an interrupt or a lost connection is not lost
+        finally:
             if reports:
-                _print(FORMATS[output_format](reports[-1]), output)
+                print_or_write(FORMATS[output_format](reports[-1]), output)
                 if trace is not None:
                     write_file(trace, reports[-1].measurements[-1].trace or b"")
-
-
-def _print(text: str, output: Path | None) -> None:
-    if output is None:
-        print(text, end="")
-    else:
-        write_file(output, text.encode())

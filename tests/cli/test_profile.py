@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.devices.trace_format import read_trace
 from tests.tiny_decoder import write_records
 
 QUICK = ("-p", "8", "-n", "4", "-r", "2", "-t", "1")
@@ -98,8 +99,9 @@ def test_operators_are_timed_and_traced(edgeq, tiny_decoder, tmp_path):
     # Two layers; a prompt runs once in each repetition and to warm up, a token four times in each and once to warm up.
     # The first call of each node does not count.
     assert [[cell.strip() for cell in line.split("|")[2:4]] for line in lines] == [["2", "4"], ["2", "16"]]
-    events = json.loads(trace.read_text())
-    assert any(event.get("args", {}).get("op_name") == "GroupQueryAttention" for event in events)
+    events = read_trace(trace.read_bytes())
+    assert any(event["args"].get("op_name") == "GroupQueryAttention" for event in events)
+    assert json.loads(trace.read_text())[0]["args"]["name"] == f"{tiny_decoder.directory.name}, tg4, 1 thread"
 
 
 def test_operator_times_are_in_the_json(edgeq, tiny_decoder):

@@ -57,9 +57,10 @@ def _problems(job: Job, events: Sequence[AnyEvent]) -> Iterator[str]:
             yield f"{count} events of kind {kind.__name__.lower()}"
     if sorted(state.when for state in _of(State, events)) != ["after", "before"]:
         yield "other conditions than those before and after"
-    for kind, wanted in ((Operators, job.operators), (Trace, job.trace)):
-        if wanted and not _of(kind, events):
-            yield f"no {kind.__name__.lower()}"
+    if job.operators and not _of(Operators, events):
+        yield "no times of operators"
+    if job.trace and not _of(Trace, events):
+        yield "no trace"
     repetitions = _of(Repetition, events)
     if len(repetitions) < job.repetitions:
         yield f"{len(repetitions)} repetitions of {job.repetitions}"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from edgeq.errors import EdgeqError
 from edgeq_devices.conditions import Conditions
 from edgeq_devices.energy import Energy, phase_energy
 from edgeq_devices.event_checks import frame_of

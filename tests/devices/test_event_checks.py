@@ -53,3 +53,10 @@ def test_events_that_contradict_each_other_are_refused(change: Callable[[list[An
     change(mixed)
     with pytest.raises(EdgeqError, match=f"^board: .*: the board's events make no measurement, found .*{found}"):
         Measurement.of(GOOD.job, mixed, device="board")
+
+
+@pytest.mark.parametrize(("asked", "found"), [("operators", "no times of operators"), ("trace", "no trace")])
+def test_what_was_asked_for_must_be_there(asked: str, found: str) -> None:
+    job = replace(GOOD.job, **{asked: True})
+    with pytest.raises(EdgeqError, match=f"make no measurement, found {found}"):
+        Measurement.of(job, events())

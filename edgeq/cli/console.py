@@ -38,6 +38,18 @@ def write_file(path: Path, content: bytes) -> None:
         raise EdgeqError("cannot write", file=path, found=error.strerror) from error
 
 
+def print_or_write(text: str, file: Path | None) -> None:
+    """Results to a file if the user named one, else to stdout.
+
+    Raises:
+        EdgeqError: The file cannot be written.
+    """
+    if file is None:
+        print(text, end="")
+    else:
+        write_file(file, text.encode())
+
+
 @contextmanager
 def progress_bars() -> Iterator[Report]:
     """A bar per stage on stderr, with the time left; yields the function to report to."""

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 from edgeq.errors import EdgeqError
 
+Bundle = Annotated[Path, Argument(help="Bundle directory.", show_default=False)]
+Output = Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)]
+Force = Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")]
+AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
 Threads = Annotated[
     int | None,
     Option("--threads", "-t", min=1, help="Threads. (default: one per physical core)", show_default=False),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgeq.cli import profile_options as options
 from edgeq.cli.console import print_or_write, progress_bars, write_file
-from edgeq.cli.layer_costs import LayerProfile, profile_layers
-from edgeq.cli.options import HugePages
+from edgeq.cli.layer_profile import LayerProfile, profile_layers
+from edgeq.cli.options import Bundle, HugePages
 from edgeq.cli.ranges import parse_cores, parse_duration, parse_numbers
 from edgeq.errors import EdgeqError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: options.Bundle,
+    bundle: Bundle,
     n_prompt: options.PromptTokens = "512",
     n_gen: options.GeneratedTokens = "128",
     depth: options.Depth = "0",
@@ -104,4 +104,12 @@ def _profile(request: Request, output_format: str, output: Path | None, trace: P
             if reports:
                 print_or_write(FORMATS[output_format](reports[-1]), output)
                 if trace is not None:
-                    write_file(trace, reports[-1].measurements[-1].trace or b"")
+                    write_file(trace, _trace(reports[-1]))
+
+
+def _trace(report: Report) -> bytes:
+    """The last row's."""
+    from edgeq_devices.traces import with_layers
+
+    row = report.measurements[-1]
+    return with_layers(row.trace or b"", f"{report.model.name}, {row.job.name}", report.device)

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Option
 
 from edgeq.cli.console import parse_bytes
 from edgeq.cli.ranges import parse_time
-
-if TYPE_CHECKING:
-    from edgeq.bundle.manifest import AllocatedLayer, AllocationRecord
 
 AvgBits = Annotated[
     float | None,
@@ -81,54 +79,57 @@ Cache = Annotated[
 ]
 
 
-def budget_fields(
-    *,
-    avg_bits: float | None,
-    max_size: str | None,
-    max_memory: str | None,
-    max_latency: str | None,
-    max_energy: float | None,
-    candidates: str | None,
-    sensitivity: str | None,
-    algorithm: str | None,
-    split: bool,
-    layer_costs: Path | None,
-) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Limits:
+    """What the result may take; as the options of the same names say it."""
+
+    avg_bits: float | None
+    max_size: str | None
+    max_memory: str | None
+    max_latency: str | None
+    max_energy: float | None
+
+    def fields(self) -> dict[str, Any]:
+        """The same as numbers, by the names of a recipe's budget.
+
+        Raises:
+            EdgeqError: A size or a time is malformed.
+        """
+        return {
+            "avg_bits": self.avg_bits,
+            "max_size": parse_bytes(self.max_size, "--max-size") if self.max_size else None,
+            "max_memory": parse_bytes(self.max_memory, "--max-memory") if self.max_memory else None,
+            "max_latency": parse_time(self.max_latency, "--max-latency") if self.max_latency else None,
+            "max_energy": self.max_energy,
+        }
+
+
+@dataclass(frozen=True)
+class Search:
+    """How schemes are chosen within the limits; as the options say it."""
+
+    candidates: str | None
+    sensitivity: str | None
+    algorithm: str | None
+    split: bool
+    layer_costs: Path | None
+
+    def fields(self) -> dict[str, Any]:
+        """The same by the names of a recipe's budget."""
+        return {
+            "candidates": [text.strip() for text in self.candidates.split(",")] if self.candidates else None,
+            "sensitivity": self.sensitivity,
+            "algorithm": self.algorithm,
+            "split": self.split or None,
+            "layer_costs": str(self.layer_costs.absolute()) if self.layer_costs else None,
+        }
+
+
+def budget_fields(limits: Limits, search: Search) -> dict[str, Any] | None:
     """The fields of a recipe's budget that are given; ``None`` if none is.
 
     Raises:
         EdgeqError: A size or a time is malformed.
     """
-    fields = {
-        "avg_bits": avg_bits,
-        "max_size": parse_bytes(max_size, "--max-size") if max_size else None,
-        "max_memory": parse_bytes(max_memory, "--max-memory") if max_memory else None,
-        "max_latency": parse_time(max_latency, "--max-latency") if max_latency else None,
-        "max_energy": max_energy,
-        "candidates": [text.strip() for text in candidates.split(",")] if candidates else None,
-        "sensitivity": sensitivity,
-        "algorithm": algorithm,
-        "split": split or None,
-        "layer_costs": str(layer_costs.absolute()) if layer_costs else None,
-    }
+    fields = {**limits.fields(), **search.fields()}
     return {name: value for name, value in fields.items() if value is not None} or None
-
-
-def columns(record: AllocationRecord | None) -> list[str]:
-    """Headers of what the plan shows besides; none without a budget."""
-    if record is None:
-        return []
-    return ["closed form", "output error" if record.predicted_loss_change is None else "nats/token"]
-
-
-def cells(layer: AllocatedLayer | None) -> list[str]:
-    """The bits of the closed form, and what the layer is predicted to cost."""
-    return [] if layer is None else [f"{layer.optimal_bits:.2f}", f"{layer.damage:.3g}"]
-
-
-def summary(record: AllocationRecord) -> str:
-    """What the budget came to, on one line."""
-    limits = ", ".join(f"{option} {text}" for option, text in record.used.items())
-    change = record.predicted_loss_change
-    predicted = "" if change is None else f"; predicted change of the loss {change:+.4f} nats/token"
-    return f"Allocated by {record.sensitivity} ({record.algorithm}): {limits}{predicted}."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``edgeq export``'s options; those for bit allocation are in `edgeq.cli.budget_options`."""
+"""``edgeq export``'s options; those for bit allocation are in `edgeq.cli.budget_options`, shared ones in `options`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 from typer import Argument, Option
 
 Model = Annotated[str | None, Argument(help="Checkpoint directory, .onnx file or hub id.", show_default=False)]
-Output = Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)]
 Bits = Annotated[
     int | None, Option(help="Bits per weight: 2, 3, 4 or 8; scheme and method by --quality.", show_default=False)
 ]
@@ -141,8 +140,6 @@ Revision = Annotated[str | None, Option(help="Revision on the hub.", show_defaul
 Recipe = Annotated[Path | None, Option(help="Start from a recipe (TOML).", show_default=False)]
 SaveRecipe = Annotated[Path | None, Option(help="Write the recipe of this export here.", show_default=False)]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the plan and what it would take; write nothing.")]
-Force = Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")]
 Verbose = Annotated[
     bool, Option("--verbose", "-v", help="Print the time and the output error of each calibrated layer.")
 ]
-AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]

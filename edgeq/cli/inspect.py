@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from edgeq.cli.budget_options import summary as allocation_summary
+from edgeq.cli.allocation_output import summary as allocation_summary
 from edgeq.cli.console import human_bytes, print_json
 
 if TYPE_CHECKING:

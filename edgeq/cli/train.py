@@ -16,7 +16,8 @@ from typer import Exit
 from edgeq.cli import train_options as options
 from edgeq.cli.assignments import parse_layers, parse_method_options
 from edgeq.cli.console import print_json, progress_bars, stderr, stdout
-from edgeq.cli.export_options import AsJson, Force, Layer, Skip, Vocabulary
+from edgeq.cli.export_options import Layer, Skip, Vocabulary
+from edgeq.cli.options import AsJson, Force
 
 if TYPE_CHECKING:
     from edgeq.training.loop import Report, StepReport

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from products import SLAB, Case, open_session, write_chain
+from products import SLAB, Case, open_session, share_threads, write_chain
 from roofline import library, multiply_once, read_once
 
 import edgeq_ops
@@ -33,8 +33,8 @@ SCHEMES = (
     *(f"w{bits}-codebook" for bits in (2, 3, 4)),
 )
 STOCK_BITS = (2, 4, 8)  # at accuracy level 4; other configurations of MatMulNBits unpack all weights in every call
+PAUSE = 0.2  # seconds until idle threads of ONNX Runtime stop spinning, which would slow the limits down
 CACHE_MEGABYTES = 512  # measured: re-reading 256 MiB is as slow as 1 GiB where this was written (roofline.py shows it)
-PAUSE = 0.2  # seconds for the threads of the session before to stop spinning
 
 
 @dataclass
@@ -117,16 +117,15 @@ def layer_count(case: Case, shape: tuple[int, int], cases: int) -> int:
     return max(2, count + count % 2)
 
 
-def open_chains(directory: Path, cases: Sequence[Case], shape: tuple[int, int], threads: int) -> list[Chain]:
-    """Writes (once) and opens a model for each case."""
+def open_chains(directory: Path, cases: Sequence[Case], shape: tuple[int, int]) -> list[Chain]:
+    """Writes and opens a model for each case."""
     chains = []
     for index, case in enumerate(cases):
         layers = layer_count(case, shape, len(cases))
         path = directory / f"{shape[0]}x{shape[1]}.{index}.onnx"
-        if not path.exists():
-            write_chain(path, case, shape, layers)
+        write_chain(path, case, shape, layers)
         size = Path(f"{path}.data").stat().st_size
-        chains.append(Chain(case, open_session(path, threads, lookup=case.lookup), size, layers))
+        chains.append(Chain(case, open_session(path, None, lookup=case.lookup), size, layers))
     return chains
 
 
@@ -135,10 +134,10 @@ def measure(chains: Sequence[Chain], x: np.ndarray, repetitions: int, threads: i
     times: list[list[float]] = [[] for _ in chains]
     reads, products = [], []
     for repetition in range(repetitions + 1):
+        time.sleep(PAUSE)
         reads.append(read_once(threads))
         products.append(multiply_once(threads))
         for chain, samples in zip(chains, times, strict=True):
-            time.sleep(PAUSE)
             start = time.perf_counter()
             chain.session.run(None, {"h0": x})
             if repetition:  # the first is untimed
@@ -177,19 +176,19 @@ def tables(
         share: Fraction of the machine's limit that a row reaches, given its multiply-accumulates.
     """
     cases = cases_of(arguments.schemes, arguments.groups)
+    share_threads(arguments.threads)
     for shape in arguments.shapes:
         with tempfile.TemporaryDirectory(prefix="edgeq-benchmark-") as directory:
-            for threads in arguments.threads:
-                chains = open_chains(Path(directory), cases, shape, threads)
-                for count in tokens:
-                    x = np.random.default_rng(1).standard_normal((count, shape[0]), np.float32)
-                    rows, limits = measure(chains, x, arguments.repetitions, threads)
-                    start = [f"{shape[0]}x{shape[1]}", str(count), str(threads)]
-                    products = count * shape[0] * shape[1]
-                    for row in rows:
-                        yield start + cells(row, rows, products, share(row, limits, products))
-                    yield start + limit_cells(limits)
-                    print(f"{shape[0]}x{shape[1]}, {count} tokens, {threads} threads: done", file=sys.stderr)
+            chains = open_chains(Path(directory), cases, shape)
+            for count in tokens:
+                x = np.random.default_rng(1).standard_normal((count, shape[0]), np.float32)
+                rows, limits = measure(chains, x, arguments.repetitions, arguments.threads)
+                start = [f"{shape[0]}x{shape[1]}", str(count), str(arguments.threads)]
+                products = count * shape[0] * shape[1]
+                for row in rows:
+                    yield start + cells(row, rows, products, share(row, limits, products))
+                yield start + limit_cells(limits)
+                print(f"{shape[0]}x{shape[1]}, {count} tokens: done", file=sys.stderr)
 
 
 def cells(row: Row, rows: Sequence[Row], products: float, limit: float) -> list[str]:
@@ -221,13 +220,13 @@ def parse_arguments(description: str | None, tokens: str, quick: Sequence[str]) 
     parser.add_argument("--tokens", default=tokens)
     parser.add_argument("--schemes", default=",".join(SCHEMES), help="scheme strings without groups")
     parser.add_argument("--groups", default="32,64,128,0", help="weights per scale; 0: per channel")
-    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--threads", type=int, default=1, help="that all operators share")
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help=f"a selection in less than 40 s: {' '.join(quick)}")
     given = parser.parse_args()
     if given.quick:
         given = parser.parse_args([*quick, *(argument for argument in sys.argv[1:] if argument != "--quick")])
-    for name in ("tokens", "groups", "threads"):
+    for name in ("tokens", "groups"):
         setattr(given, name, parse_numbers(getattr(given, name), f"--{name}"))
     given.shapes = [tuple(map(int, shape.split("x"))) for shape in given.shapes.split(",")]
     given.schemes = given.schemes.split(",")
@@ -236,12 +235,12 @@ def parse_arguments(description: str | None, tokens: str, quick: Sequence[str]) 
 
 def print_report(arguments: argparse.Namespace, share: Callable[[Row, Limits, float], float]) -> None:
     """Measures, prints the table and its conditions."""
-    conditions = read_conditions()
+    conditions, kernels = read_conditions(), edgeq_ops.instruction_sets().selected
     rows = list(tables(arguments, arguments.tokens, share))
     print(aligned_table(HEADERS, rows, text_columns=("operator",)), end="")
     instruction = library().roofline_instruction().decode()
     print(
         f"\n{conditions.cpu}, {conditions.processors} processors; load before {conditions.load_average}; "
-        f"onnxruntime {ort.__version__}, kernels {edgeq_ops.instruction_sets().selected}, int8 limit: {instruction}; "
+        f"onnxruntime {ort.__version__}, kernels {kernels}, int8 limit: {instruction}; "
         f"medians of {arguments.repetitions} repetitions in turns"
     )

@@ -6,7 +6,7 @@
     edgeq export CHECKPOINT --bits 4 --quality fast -o w4g128
     python -m onnxruntime_genai.models.builder -i CHECKPOINT -o genai-b32 -p int4 -e cpu -c /tmp/cache
     python benchmarks/make_gguf.py CHECKPOINT -o gguf
-    python benchmarks/end_to_end.py w4g128 genai-b32 gguf/Q4_K_S.gguf -p 512 -n 128 -r 5 -t 1,2
+    python benchmarks/end_to_end.py w4g128 w4g128+huge-pages genai-b32 gguf/Q4_K_S.gguf -p 512 -n 128 -r 5 -t 1,2
 
 The first model is what the others are compared with; a ratio above 1 means that it is faster. Encoders (all of them
 bundles: quantized, fp32, --portable) take -p as the length of a sentence. Every model lives in a process of its own and
@@ -84,7 +84,12 @@ def rows(engines: list[Engine]) -> Iterator[list[str]]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", type=Path, nargs="+", help="bundles, directories of genai's builder, GGUF files")
+    parser.add_argument(
+        "models",
+        type=Path,
+        nargs="+",
+        help="bundles (BUNDLE+huge-pages: their weights copied there), directories of genai's builder, GGUF files",
+    )
     parser.add_argument("-p", default="512", help="prompt lengths")
     parser.add_argument("-n", default="128", help="generation lengths")
     parser.add_argument("-d", default="0", help="tokens already in the context")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -21,7 +22,13 @@ from edgeq_devices.memory import read_memory
 
 SPAWN = get_context("spawn")
 SEED = 0
+HUGE_PAGES = "+huge-pages"
 PAUSE = 0.2  # seconds for the threads of the engine before to stop spinning
+
+
+def without_option(path: Path) -> Path:
+    """The model's file or directory: ``w4g128+huge-pages`` is the bundle ``w4g128`` with its weights in huge pages."""
+    return path.with_name(path.name.removesuffix(HUGE_PAGES))
 
 
 def runtime_of(path: Path) -> str:
@@ -41,7 +48,7 @@ def runtime_of(path: Path) -> str:
 
 def is_encoder(path: Path) -> bool:
     """Whether it is a bundle of an encoder."""
-    manifest = path / MANIFEST_NAME
+    manifest = without_option(path) / MANIFEST_NAME
     return manifest.is_file() and bool(json.loads(manifest.read_text(encoding="utf-8"))["kind"] == "encoder")
 
 
@@ -93,8 +100,10 @@ def run_once(model: Model, test: Test, tokens: NDArray[np.int64], generate: int)
 
 def serve(path: Path, test: Test, threads: int, pipe: Connection) -> None:
     """The engine's process: loads the model, then runs a repetition for each request."""
+    if path.name.endswith(HUGE_PAGES):
+        os.environ["EDGEQ_WEIGHTS"] = HUGE_PAGES.removeprefix("+")
     before, start = read_memory(), time.perf_counter()
-    model = open_model(path, test.context, threads)
+    model = open_model(without_option(path), test.context, threads)
     seconds = time.perf_counter() - start
     tokens = np.random.default_rng(SEED).integers(0, model.vocabulary, test.context, dtype=np.int64)
     loaded = read_memory()
@@ -122,7 +131,7 @@ class Engine:
     @property
     def name(self) -> str:
         """Runtime and file, as the table shows them."""
-        runtime = runtime_of(self.path)
+        runtime = runtime_of(without_option(self.path))
         return self.path.name if runtime == "edgeq" else f"{runtime} {self.path.stem}"
 
     def start(self) -> None:

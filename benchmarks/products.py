@@ -68,9 +68,12 @@ class Case:
         return rows * columns * fmt.bits // 8 + 4 * rows * columns // fmt.group_size
 
 
-def weights_of(case: Case, rows: int, columns: int) -> list[Array]:
-    """Initializers of one layer ``[rows, columns]`` of about unit gain."""
-    rng, fmt = np.random.default_rng(0), case.format
+def weights_of(case: Case, rows: int, columns: int, layer: int) -> list[Array]:
+    """Initializers of one layer ``[rows, columns]`` of about unit gain.
+
+    ONNX Runtime keeps one copy of packed weights that are equal, so that its layers must differ.
+    """
+    rng, fmt = np.random.default_rng(layer), case.format
     if fmt is None:
         return [rng.standard_normal((columns, rows), np.float32) * np.float32(columns**-0.5)]
     if case.operator == "edgeq":
@@ -129,7 +132,7 @@ def write_chain(path: Path, case: Case, shape: tuple[int, int], layers: int) -> 
         for index in range(layers):
             columns, rows = shape if index % 2 == 0 else shape[::-1]
             names = []
-            for part, array in enumerate(weights_of(case, rows, columns)):
+            for part, array in enumerate(weights_of(case, rows, columns, index)):
                 names.append(f"w{index}.{part}")
                 initializers.append(_external(file, array, names[-1], f"{path.name}.data"))
             nodes.append(node_of(case, rows, columns, (f"h{index}", f"h{index + 1}"), names))
@@ -157,10 +160,19 @@ def _external(file: Any, array: Array, name: str, location: str) -> TensorProto:
     return tensor
 
 
-def open_session(path: Path, threads: int, *, lookup: bool = False) -> ort.InferenceSession:
-    """A session with ``threads`` intra-op threads."""
+def share_threads(threads: int) -> None:
+    """Makes threads that all sessions of the process share, to be called before the first of them is opened.
+
+    Threads of a session's own spin for a while after it has run, and take processors from the next one's.
+    """
+    ort.set_global_thread_pool_sizes(threads, 1)
+
+
+def open_session(path: Path, threads: int | None, *, lookup: bool = False) -> ort.InferenceSession:
+    """A session with so many intra-op threads of its own, or None: those of `share_threads`."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.use_per_session_threads = threads is not None
+    options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
     options.enable_mem_pattern = False
     if lookup:

@@ -35,10 +35,18 @@ def test_chains_compute_the_product_of_their_weights(
     x = np.random.default_rng(0).standard_normal((3, shape[0]), np.float32)
     y = open_session(tmp_path / "chain.onnx", 1).run(None, {"h0": x})[0]
     wanted, fmt = x.astype(np.float64), case.format
-    for columns, rows in [shape, shape[::-1]][:layers]:
-        (packed,) = weights_of(case, rows, columns)
+    for layer, (columns, rows) in enumerate([shape, shape[::-1]][:layers]):
+        (packed,) = weights_of(case, rows, columns, layer)
         wanted = wanted @ fmt.decode(fmt.unpack(packed, rows, columns)).astype(np.float64).T
     assert np.linalg.norm(y - wanted) < 0.03 * np.linalg.norm(wanted)  # int8 activations or tables
+
+
+@pytest.mark.parametrize(("operator", "scheme"), [("MatMulNBits", "w4g32"), ("MatMul", "fp32")])
+def test_no_two_layers_of_a_rival_are_equal(comparison: ModuleType, operator: str, scheme: str) -> None:
+    from products import Case, weights_of
+
+    first, second = (weights_of(Case(operator, scheme), 64, 64, layer)[0] for layer in range(2))
+    assert not np.array_equal(first, second)
 
 
 def test_rivals_are_the_best_of_the_same_bits_and_blocks(comparison: ModuleType) -> None:
@@ -85,6 +93,8 @@ def test_engines_know_their_models(comparison: ModuleType, tmp_path: Path) -> No
     (tmp_path / "edgeq.json").write_text('{"kind": "encoder"}')
     assert engines.runtime_of(tmp_path) == "edgeq"
     assert engines.is_encoder(tmp_path)
+    assert engines.is_encoder(Path(f"{tmp_path}+huge-pages"))
+    assert engines.without_option(Path("a/w4+huge-pages")) == engines.without_option(Path("a/w4")) == Path("a/w4")
     with pytest.raises(SystemExit, match="neither a bundle"):
         engines.runtime_of(tmp_path / "absent")
     assert "llama_cpp" not in sys.modules

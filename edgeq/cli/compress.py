@@ -6,12 +6,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option
-
+from edgeq.cli import compress_options as options
 from edgeq.cli.console import human_bytes, parse_bytes, print_json, progress_bars
-from edgeq.cli.options import Threads
+from edgeq.cli.options import AsJson, Bundle, Force, Output, Threads
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -22,32 +21,16 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, Argument(help="Bundle directory.", show_default=False)],
-    output: Annotated[Path | None, Option("--output", "-o", help="Directory to create.", show_default=False)] = None,
-    mode: Annotated[
-        str | None,
-        Option(
-            help="load: decoded when the model is loaded; use: stays compressed in memory; auto: by measurement, layer "
-            "by layer; raw: as it was. (default: load, or auto with a limit)",
-            show_default=False,
-        ),
-    ] = None,
-    codec: Annotated[
-        str | None,
-        Option(help="rans (densest) or nibble (fastest). (default: rans; auto: the better one)", show_default=False),
-    ] = None,
-    max_memory: Annotated[
-        str | None,
-        Option("--max-memory", help="What all tensors may take in memory, e.g. 300MB.", show_default=False),
-    ] = None,
-    max_slowdown: Annotated[
-        float | None,
-        Option("--max-slowdown", help="Time per token over that of raw weights, e.g. 1.1.", show_default=False),
-    ] = None,
+    bundle: Bundle,
+    output: Output = None,
+    mode: options.Mode = None,
+    codec: options.Codec = None,
+    max_memory: options.MaxMemory = None,
+    max_slowdown: options.MaxSlowdown = None,
     threads: Threads = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Measure and choose; write nothing.")] = False,
-    force: Annotated[bool, Option("--force", help="Replace the output directory if it is not empty.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+    dry_run: options.DryRun = False,
+    force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compress the weights of a bundle once more, or undo it."""
     from edgeq_export.compression.compressing import Request, compress_bundle

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """``edgeq eval``: the quality of a bundle, alone or against the original."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option
-
+from edgeq.cli import evaluate_options as options
 from edgeq.cli.console import print_json, progress_bars, stdout
-from edgeq.cli.options import HugePages, Library, Threads, Verify
+from edgeq.cli.options import AsJson, Bundle, HugePages, Library, Threads, Verify
 from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
@@ -18,31 +18,18 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, Argument(help="Bundle directory.")],
-    text: Annotated[Path | None, Option(help="Text file: perplexity of a decoder on it.", show_default=False)] = None,
-    sts: Annotated[
-        Path | None, Option(help="STS-B file: Spearman correlation of an encoder on it.", show_default=False)
-    ] = None,
-    against: Annotated[
-        str | None,
-        Option(
-            help="The original: a checkpoint (evaluated in PyTorch, float32) or another bundle.", show_default=False
-        ),
-    ] = None,
-    window: Annotated[
-        int | None, Option(min=2, help="Tokens per window. (default: the context, at most 512)", show_default=False)
-    ] = None,
-    windows: Annotated[
-        int | None, Option(min=1, help="Windows at most. (default: the whole text)", show_default=False)
-    ] = None,
-    limit: Annotated[
-        int | None, Option(min=1, help="Tokens of the text at most. (default: all)", show_default=False)
-    ] = None,
+    bundle: Bundle,
+    text: options.Text = None,
+    sts: options.Sts = None,
+    against: options.Against = None,
+    window: options.Window = None,
+    windows: options.Windows = None,
+    limit: options.Limit = None,
     threads: Threads = None,
     library: Library = None,
     verify: Verify = True,
     huge_pages: HugePages = False,
-    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a bundle: perplexity on a text, or similarity of sentences.
 
@@ -72,7 +59,7 @@ def _bars(quiet: bool) -> Iterator[Any]:
             yield progress
 
 
-def _print_language(report: "LanguageReport") -> None:
+def _print_language(report: LanguageReport) -> None:
     rows = [(report.bundle, report.quality)]
     if report.comparison:
         rows.append((report.against or "", report.comparison.reference))
@@ -92,7 +79,7 @@ def _print_language(report: "LanguageReport") -> None:
     _print_lines(lines)
 
 
-def _print_similarity(report: "SimilarityReport") -> None:
+def _print_similarity(report: SimilarityReport) -> None:
     result = report.similarity
     lines = [f"{report.pairs_file}: {result.pairs} pairs", f"{report.bundle}: Spearman {100 * result.spearman:.2f}"]
     if result.reference_spearman is not None:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """``edgeq run``: text from a bundle."""
 
+from __future__ import annotations
+
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from typer import Argument, Option
-
+from edgeq.cli import run_options as options
 from edgeq.cli.console import print_json
-from edgeq.cli.options import HugePages, Library, Threads, Verify
+from edgeq.cli.options import Bundle, HugePages, Library, Threads, Verify
 from edgeq.cli.statistics import statistics
 from edgeq.errors import EdgeqError
 
@@ -18,50 +18,23 @@ if TYPE_CHECKING:
 
 
 def command(
-    bundle: Annotated[Path, Argument(help="Bundle directory.")],
-    prompt: Annotated[
-        str | None,
-        Option(
-            "--prompt",
-            "-p",
-            help="Text to continue; - reads it from stdin. Without it: interactive.",
-            show_default=False,
-        ),
-    ] = None,
-    max_new_tokens: Annotated[int, Option("--max-new-tokens", "-n", min=1, help="Tokens to generate at most.")] = 256,
-    temperature: Annotated[
-        float | None, Option(min=0, help="0: the most likely token. (default: as the bundle says)", show_default=False)
-    ] = None,
-    top_k: Annotated[
-        int | None, Option(min=0, help="Draw from the k most likely tokens; 0: all.", show_default=False)
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Draw from the most likely tokens that together reach it.", show_default=False),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        Option(
-            min=0, max=1, help="Drop tokens below this share of the most likely one's probability.", show_default=False
-        ),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None, Option(help="Above 1: disfavour tokens already seen.", show_default=False)
-    ] = None,
-    seed: Annotated[
-        int | None, Option(min=0, help="Seed of the sampler. (default: random)", show_default=False)
-    ] = None,
-    stop: Annotated[list[str] | None, Option(help="End at this string; may be repeated.", show_default=False)] = None,
-    system: Annotated[str | None, Option(help="System message of a chat.", show_default=False)] = None,
-    chat: Annotated[
-        bool | None,
-        Option("--chat/--raw", help="Apply the chat template, or not. (default: if there is one)", show_default=False),
-    ] = None,
+    bundle: Bundle,
+    prompt: options.Prompt = None,
+    max_new_tokens: options.MaxNewTokens = 256,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    repetition_penalty: options.RepetitionPenalty = None,
+    seed: options.Seed = None,
+    stop: options.Stop = None,
+    system: options.System = None,
+    chat: options.Templated = None,
     threads: Threads = None,
     library: Library = None,
     verify: Verify = True,
     huge_pages: HugePages = False,
-    as_json: Annotated[bool, Option("--json", help="Print text, tokens and timings as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Generate text: continue a prompt, or chat when there is none."""
     if prompt is None and as_json:
@@ -71,7 +44,7 @@ def command(
     text = sys.stdin.read() if prompt == "-" else prompt
     model = load_decoder(bundle, threads, library, verify)
     templated = model.chat_template is not None if chat is None else chat
-    options: GenerateOptions = {
+    how: GenerateOptions = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
         "top_k": top_k,
@@ -82,17 +55,25 @@ def command(
         "stop": stop,
     }
     if text is None:
-        from edgeq.cli.chat import Chat
-
-        Chat(model, options, system, templated).loop()
+        _chat(model, how, system, templated)
     elif as_json:
-        generation = model.generate(_as_prompt(text, system, templated), **options)
-        print_json({**generation.to_dict(), "load_seconds": model.load_seconds})
+        _print_generation(model, _as_prompt(text, system, templated), how)
     else:
-        _stream(model, _as_prompt(text, system, templated), options)
+        _stream(model, _as_prompt(text, system, templated), how)
 
 
-def _as_prompt(text: str, system: str | None, templated: bool) -> "Prompt":
+def _chat(model: Model, how: GenerateOptions, system: str | None, templated: bool) -> None:
+    from edgeq.cli.chat import Chat
+
+    Chat(model, how, system, templated).loop()
+
+
+def _print_generation(model: Model, prompt: Prompt, how: GenerateOptions) -> None:
+    generation = model.generate(prompt, **how)
+    print_json({**generation.to_dict(), "load_seconds": model.load_seconds})
+
+
+def _as_prompt(text: str, system: str | None, templated: bool) -> Prompt:
     if not templated:
         if system is not None:
             raise EdgeqError(
@@ -103,8 +84,8 @@ def _as_prompt(text: str, system: str | None, templated: bool) -> "Prompt":
     return [*messages, {"role": "user", "content": text}]
 
 
-def _stream(model: "Model", prompt: "Prompt", options: "GenerateOptions") -> None:
-    stream = model.stream(prompt, **options)
+def _stream(model: Model, prompt: Prompt, how: GenerateOptions) -> None:
+    stream = model.stream(prompt, **how)
     if isinstance(prompt, str):
         sys.stdout.write(prompt)
     try:

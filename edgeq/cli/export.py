@@ -105,7 +105,7 @@ def _export(recipe: Recipe, output: Path, as_json: bool, **how: Any) -> None:
 
 
 def _dry_run(recipe: Recipe, cache: Path | None, as_json: bool) -> None:
-    from edgeq.exporting import estimate
+    from edgeq.estimating import estimate
 
     with progress_bars() as progress:
         result = estimate(recipe, cache, progress)

@@ -13,7 +13,7 @@ from edgeq.cli.console import human_bytes, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from edgeq.bundle.manifest import Manifest
-    from edgeq.exporting import Estimate
+    from edgeq.estimating import Estimate
     from edgeq.recipe import Recipe
 
 

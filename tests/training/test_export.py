@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
-from edgeq.exporting import estimate, export
+from edgeq.estimating import estimate
+from edgeq.exporting import export
 from edgeq.quantization.quantize import quantize_checkpoint
 from edgeq.recipe import build_recipe
 from edgeq.training import result

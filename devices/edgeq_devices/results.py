@@ -28,6 +28,7 @@ from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
 from edgeq_devices.power.source import Rails
+from edgeq_devices.rows import row_of
 from edgeq_devices.samples import Percentiles, Summary, rates
 from edgeq_devices.traces import unpack_trace
 
@@ -183,21 +184,6 @@ class Measurement:
         return [*self.notes, *self.passing_flags]
 
 
-def _sustained(measured: Measurement) -> dict[str, Any]:
-    """Rates and the machine's state over the seconds of a sustained run."""
-    start = measured.repetitions[0].timing.start_ns
-    ends = [repetition.timing.end_ns for repetition in measured.repetitions]
-    series = measured.after.series
-    return {
-        "seconds": [(end - start) / 1e9 for end in ends],
-        "ts": rates(measured.samples_ns, measured.job.test.work),
-        "machine_seconds": [(time - start) / 1e9 for time in series.time_ns] if series else [],
-        "temperature": series.temperature if series else [],
-        "clock": series.clock if series else [],
-        "watts": series.watts if series else [],
-    }
-
-
 def _all(kind: type[Kind], events: Sequence[object]) -> tuple[Kind, ...]:
     return tuple(event for event in events if isinstance(event, kind))
 
@@ -229,7 +215,7 @@ class Report:
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dictionary per measurement; names shared with llama-bench mean the same here."""
-        return [self._row(measurement) for measurement in self.measurements]
+        return [row_of(self, measurement) for measurement in self.measurements]
 
     def to_json(self) -> dict[str, Any]:
         """The whole report."""
@@ -240,53 +226,4 @@ class Report:
             "board": self.board,
             "conditions": conditions,
             "results": self.rows(),
-        }
-
-    def _row(self, measured: Measurement) -> dict[str, Any]:
-        job, test, model, state = measured.job, measured.job.test, self.model, measured.before.state
-        energy, first, per_token = measured.energy, measured.first_token, measured.per_token
-        return {
-            "model_filename": model.name,
-            "model_type": f"{model.architecture} {model.scheme}",
-            "model_size": model.size,
-            "model_n_params": model.parameters,
-            "model_sha256": model.hash,
-            "bits_per_weight": model.bits_per_weight,
-            "device": self.device,
-            "board": self.board,
-            "cpu_info": state.cpu,
-            "instruction_set": measured.loaded.instruction_set,
-            "n_threads": job.threads,
-            "cpu_mask": list(job.processors),
-            "test": test.name,
-            "n_prompt": test.prompt,
-            "n_gen": test.generate,
-            "n_depth": test.depth,
-            "test_time": state.time,
-            "avg_ns": measured.time.mean,
-            "stddev_ns": measured.time.deviation,
-            "unit": test.unit,
-            "avg_ts": measured.rate.mean,
-            "stddev_ts": measured.rate.deviation,
-            **(first.as_fields("ttft") if first else {}),
-            **(per_token.as_fields("tpot") if per_token else {}),
-            "load_ns": measured.loaded.load_ns,
-            "load_anonymous": measured.loaded.after.anonymous - measured.loaded.before.anonymous,
-            "peak_resident": measured.memory_peak.peak,
-            "peak_anonymous": measured.memory_peak.anonymous,
-            "peak_file_backed": measured.memory_peak.file_backed,
-            "energy": asdict(energy) if energy else None,
-            "energy_missing": measured.power.reason if measured.power and not measured.power.source else None,
-            "other_processors": measured.done.other_processors,
-            "flags": measured.flags,
-            "attempts": measured.attempts,
-            "sha256": measured.loaded.hashes,
-            "warmup": job.warmup,
-            "seed": job.seed,
-            "conditions": {"before": asdict(state), "after": asdict(measured.after.state)},
-            "extremes": asdict(measured.after.extremes) if measured.after.extremes else None,
-            "operators": [node.model_dump(exclude={"event"}) for node in measured.operators],
-            "sustained": _sustained(measured) if job.sustain_seconds else None,
-            "samples_ns": list(measured.samples_ns),
-            "samples_ts": rates(measured.samples_ns, test.work),
         }

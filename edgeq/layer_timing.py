@@ -20,7 +20,7 @@ from edgeq_devices.profiling import Request, profile
 
 if TYPE_CHECKING:
     from edgeq.allocation.shapes import Product
-    from edgeq_devices.results import Measurement
+    from edgeq_devices.results import Measurement, Report
 
 Progress = Callable[[str, int, int], None]
 KERNEL = "_kernel_time"
@@ -55,6 +55,21 @@ class LayerRequest:
     library: Path | None = None
     python: str | None = None
 
+    def on(self, bundle: Path) -> Request:
+        """The measurement of a bundle of products that it takes."""
+        return Request(
+            bundle,
+            prompts=(self.tokens,),
+            generates=(),
+            threads=(self.threads,) if self.threads else (),
+            device=self.device,
+            repetitions=self.repetitions,
+            operators=True,
+            trace=True,
+            library=self.library,
+            python=self.python,
+        )
+
 
 def time_layers(request: LayerRequest, progress: Progress = lambda *_: None) -> LayerCosts:
     """Times every product of a model once per scheme; nothing of the model but its shapes is used.
@@ -74,21 +89,11 @@ def time_layers(request: LayerRequest, progress: Progress = lambda *_: None) -> 
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch) / "products"
         write_layer_bundle(bundle, products, size, edgeq_ops.library_path())
-        report = profile(
-            Request(
-                bundle,
-                prompts=(request.tokens,),
-                generates=(),
-                threads=(request.threads,) if request.threads else (),
-                device=request.device,
-                repetitions=request.repetitions,
-                operators=True,
-                trace=True,
-                library=request.library,
-                python=request.python,
-            ),
-            progress,
-        )
+        report = profile(request.on(bundle), progress)
+    return _layer_costs(request, products, report)
+
+
+def _layer_costs(request: LayerRequest, products: Sequence[Product], report: Report) -> LayerCosts:
     (measured,) = report.measurements
     return LayerCosts(
         device=report.device,

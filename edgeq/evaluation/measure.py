@@ -10,7 +10,7 @@ from edgeq.bundle.manifest import MANIFEST_NAME, manifest_hash
 from edgeq.errors import EdgeqError
 from edgeq.evaluation.perplexity import Comparison, LanguageModel, Quality, compare, evaluate
 from edgeq.evaluation.similarity import Similarity, TextEncoder, evaluate_similarity, read_pairs
-from edgeq.evaluation.windows import cut_windows, default_window
+from edgeq.evaluation.windows import Windows, cut_windows, default_window
 from edgeq.progress import Progress
 from edgeq.runtime.encoder import Encoder
 from edgeq.runtime.loading import load_decoder, load_encoder
@@ -92,13 +92,7 @@ def measure_language(
     model = load_decoder(setup.bundle, setup.threads, setup.library, setup.verify)
     length = default_window(model.context_length) if window is None else window
     cut = cut_windows(text, model.tokenizer, length, model.context_length, windows, limit)
-    comparison = None
-    if setup.against is None:
-        quality = evaluate(model, cut, progress)
-    else:
-        reference, tokenizer = _reference_decoder(setup, model)
-        _check_tokenizer(model, tokenizer, text, setup.against)
-        quality, comparison = compare(model, reference, cut, progress)
+    quality, comparison = _compare(setup, model, text, cut, progress)
     return LanguageReport(
         bundle=str(setup.bundle),
         model_sha256=manifest_hash(setup.bundle),
@@ -112,6 +106,17 @@ def measure_language(
         quality=quality,
         comparison=comparison,
     )
+
+
+def _compare(
+    setup: Setup, model: Model, text: str, cut: Windows, progress: Progress | None
+) -> tuple[Quality, Comparison | None]:
+    """The quality of a model, and what separates it from the original if there is one to compare with."""
+    if setup.against is None:
+        return evaluate(model, cut, progress), None
+    reference, tokenizer = _reference_decoder(setup, model)
+    _check_tokenizer(model, tokenizer, text, setup.against)
+    return compare(model, reference, cut, progress)
 
 
 def measure_similarity(setup: Setup, pairs_file: Path) -> SimilarityReport:

@@ -12,7 +12,10 @@ from edgeq_devices.answers import printable
 from edgeq_devices.power.source import Rails
 
 Text = Annotated[str, AfterValidator(printable)]
+Machine = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")]
 Bytes = Annotated[int, Field(ge=0)]
+
+_FAMILIES = {"armv7l": "aarch64", "armv8l": "aarch64", "i686": "x86_64"}
 
 
 class _Facts(BaseModel):
@@ -58,6 +61,7 @@ class BoardFacts(_Facts):
         protocol: Of its agent.
         system: ``Android``, or as ``uname -s`` tells it.
         machine: As ``uname -m`` tells it.
+        program_machine: Machine that its kernel runs programs of; another one if it is emulated.
         model: ``/proc/device-tree/model``.
         cpu: Processor model.
         features: Instruction-set features that every core has.
@@ -76,7 +80,8 @@ class BoardFacts(_Facts):
 
     protocol: int
     system: Text
-    machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")]
+    machine: Machine
+    program_machine: Machine | None
     model: Text | None
     cpu: Text | None
     features: tuple[Text, ...]
@@ -91,6 +96,12 @@ class BoardFacts(_Facts):
     missing_power: tuple[MissingFact, ...]
     throttling: tuple[Text, ...]
     operators: Text | None
+
+    @property
+    def emulated_on(self) -> str | None:
+        """The machine that emulates this one; ``None`` for a real board, 32-bit programs on 64 bits included."""
+        real, shown = self.program_machine, self.machine
+        return real if real and _FAMILIES.get(real, real) != _FAMILIES.get(shown, shown) else None
 
 
 def read_facts(answer: dict[str, Any], device: str) -> BoardFacts:

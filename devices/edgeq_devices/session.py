@@ -16,7 +16,6 @@ from edgeq.bundle.elf import check_machine
 from edgeq.bundle.platforms import current_platform
 from edgeq.bundle.reader import Bundle
 from edgeq.errors import EdgeqError
-from edgeq_devices.answers import printable
 from edgeq_devices.board import Board
 from edgeq_devices.board_facts import BoardFacts
 from edgeq_devices.boards import identify, load_boards
@@ -30,7 +29,6 @@ from edgeq_devices.power.source import Rails
 from edgeq_devices.remote import Listener, measure_events
 from edgeq_devices.results import Measurement
 from edgeq_devices.transports import open_transport
-from edgeq_devices.transports.base import run
 from edgeq_ops import platforms
 
 _PLATFORMS = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64", "armv7l": "linux-armv7", "armv8l": "linux-armv7"}
@@ -50,7 +48,7 @@ class Session:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.kind = kind_of(board.facts)
-        self._notes = tuple(_emulation(board))
+        self._notes = tuple(_emulation(board.facts))
 
     @property
     def platform(self) -> str:
@@ -145,12 +143,10 @@ def library_for(platform_name: str, library: Path | None) -> Path:
     return library
 
 
-def _emulation(board: Board) -> Iterator[str]:
-    """Says so where the board's kernel is of another machine than the programs that it runs."""
-    kernel = run(board.transport, ["uname", "-m"]).stdout.decode(errors="replace").strip()
-    machine = board.facts.machine
-    if kernel != machine and {kernel, machine} <= _PLATFORMS.keys() and "x86_64" in (kernel, machine):
-        yield f"emulated: {machine} on {printable(kernel)}; its times say nothing about a real board"
+def _emulation(facts: BoardFacts) -> Iterator[str]:
+    """Says so where the board's programs run emulated."""
+    if facts.emulated_on:
+        yield f"emulated: {facts.machine} on {facts.emulated_on}; its times say nothing about a real board"
 
 
 def kind_of(facts: BoardFacts) -> str:

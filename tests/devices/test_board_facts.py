@@ -83,3 +83,26 @@ def test_numbers_are_finite_and_fit_64_bits(line: str) -> None:
 
 def test_texts_cannot_write_to_the_terminal() -> None:
     assert parse_answer(b'{"a\\u001b": ["\\u001b[2J"]}', "board") == {"a ": [" [2J"]}
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF\x02\x01".ljust(18, b"\0") + machine.to_bytes(2, "little")
+
+
+@pytest.mark.parametrize(
+    ("program", "machine", "emulated_on"),
+    [
+        (elf(62), "aarch64", "x86_64"),
+        (elf(62), "x86_64", None),
+        (elf(40), "aarch64", None),
+        (elf(0), "aarch64", None),
+        (b"#!", "aarch64", None),
+    ],
+)
+def test_an_emulator_is_known_by_its_program(
+    tmp_path: Path, program: bytes, machine: str, emulated_on: str | None
+) -> None:
+    assert read_facts(answer(tmp_path, machine=machine), "board").emulated_on is None
+    (tmp_path / "proc/thread-self").mkdir(parents=True)
+    (tmp_path / "proc/thread-self/exe").write_bytes(program)
+    assert read_facts(answer(tmp_path, machine=machine), "board").emulated_on == emulated_on

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgeq_devices.agent import PROTOCOL
 from edgeq_devices.conditions import library_versions, read_meminfo
@@ -17,6 +17,7 @@ from edgeq_devices.power.source import Description
 from edgeq_devices.throttle import read_throttling
 
 LIBRARIES = ("onnxruntime", "numpy")
+ELF_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 OPERATORS = "bundles/operators/libedgeq_ops.so"
 
 
@@ -33,6 +34,7 @@ def describe(directory: Path, root: Path = ROOT) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "system": "Android" if (root / "system/build.prop").exists() else platform.system(),
         "machine": platform.machine(),
+        "program_machine": program_machine(root),
         "model": _device_tree(root),
         "cpu": cpu.model,
         "features": sorted(cpu.features),
@@ -54,6 +56,20 @@ def _operators(directory: Path) -> str | None:
     """The library that ``edgeq devices setup`` left here."""
     path = directory / OPERATORS
     return str(path.resolve()) if path.is_file() else None
+
+
+def program_machine(root: Path = ROOT) -> str | None:
+    """Machine of the program that the kernel runs as this process: where there is an emulator, the emulator's.
+
+    Emulators answer for ``/proc/self``, but not for ``/proc/thread-self``.
+    """
+    try:
+        with (root / "proc/thread-self/exe").open("rb") as program:
+            header = program.read(20)
+    except OSError:
+        return None
+    order: Literal["big", "little"] = "big" if header[5:6] == b"\x02" else "little"
+    return ELF_MACHINES.get(int.from_bytes(header[18:20], order)) if header[:4] == b"\x7fELF" else None
 
 
 def physical_cores(root: Path = ROOT) -> int:

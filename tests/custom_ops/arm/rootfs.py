@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""64-bit ARM Debian with Python, NumPy and ONNX Runtime, and an emulator of the CPU, out of the package registries.
+"""64-bit ARM Debian with Python, NumPy, ONNX Runtime, sshd, and an emulator of the CPU, from the package registries.
 
 Nothing is installed and no rights are needed: packages are downloaded with a private package list and unpacked.
 """
@@ -15,8 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 EMULATOR = "qemu-aarch64-static"
-# What Python and ONNX Runtime need; nothing is configured, so the rest of their dependencies is left out.
+# What Python and ONNX Runtime need, and a board that is reached over ssh; nothing is configured.
 DEBIAN_PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libc6", "libgcc-s1", "zlib1g")
+BOARD_PACKAGES = ("openssh-server", "coreutils", "dash", "procps")
 WHEELS = ("onnxruntime", "numpy")
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64", "manylinux_2_17_aarch64")
 PROCESSORS = 2
@@ -58,14 +59,19 @@ def python(root: Path) -> Path:
 
 def make(root: Path) -> None:
     """Makes the root directory, unless it is complete."""
-    if (root / ".complete").exists():
+    packages = (*DEBIAN_PACKAGES, *BOARD_PACKAGES)
+    complete, content = root / ".complete", "\n".join([*packages, *_pins()])
+    if complete.is_file() and complete.read_text() == content:
         return
-    _unpack(root, "aarch64", DEBIAN_PACKAGES, dependencies=True)
-    if not (root / "lib").exists():  # newer packages rely on a link that the installer makes
-        (root / "lib").symlink_to("usr/lib")
+    shutil.rmtree(root, ignore_errors=True)
+    _unpack(root, "aarch64", packages, dependencies=True)
+    for name in ("bin", "lib", "sbin"):  # newer packages rely on links that the installer makes
+        if not (root / name).exists():
+            (root / name).symlink_to(f"usr/{name}")
     _add_wheels(root)
     _describe_cpus(root)
-    (root / ".complete").touch()
+    _add_accounts(root)
+    complete.write_text(content)
 
 
 def _unpack(root: Path, machine: str, packages: tuple[str, ...], dependencies: bool) -> None:
@@ -116,13 +122,26 @@ def _add_wheels(root: Path) -> None:
     wheels = root / "wheels"
     platforms = [part for name in PLATFORMS for part in ("--platform", name)]
     abis = [part for name in (f"cp3{number}", "abi3", "none") for part in ("--abi", name)]
-    pins = [f"{name}=={version(name)}" for name in WHEELS]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"]
-    _run(*command, str(wheels), *platforms, "--python-version", f"3.{number}", *abis, *pins)
+    _run(*command, str(wheels), *platforms, "--python-version", f"3.{number}", *abis, *_pins())
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(root / "site")
     shutil.rmtree(wheels)
+    packages = root / "usr/lib/python3/dist-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    (packages / "wheels.pth").write_text("/site\n")
+
+
+def _pins() -> list[str]:
+    return [f"{name}=={version(name)}" for name in WHEELS]
+
+
+def _add_accounts(root: Path) -> None:
+    """What the installer would do: root, and the user that sshd takes for strangers."""
+    users = "root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
+    (root / "etc/passwd").write_text(users)
+    (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
 
 
 def _describe_cpus(root: Path) -> None:

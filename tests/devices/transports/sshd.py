@@ -7,7 +7,6 @@ import getpass
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgeq_devices.transports import SshTransport
+from tests.devices.processes import wait_until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
@@ -53,26 +53,36 @@ def run_sshd(directory: Path) -> Iterator[Server]:
     if SSHD is None:
         pytest.skip("sshd is absent: apt install openssh-server")
     Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on it
+    port = configure(directory)
+    process = subprocess.Popen([SSHD, "-D", "-e", "-f", directory / "server"], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: listens(port))
+        yield Server(port, directory, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def configure(directory: Path, seen: Path | None = None) -> int:
+    """Writes keys and configuration of a server and of a client; the port.
+
+    Args:
+        directory: Where to.
+        seen: The same directory as the server sees it, if it has a root directory of its own.
+    """
+    port, there = _free_port(), seen or directory
     host, user = make_key(directory / "host"), make_key(directory / "user")
-    port = _free_port()
-    (directory / "authorized_keys").write_text(user.with_suffix(".pub").read_text())
+    shutil.copy(user.with_suffix(".pub"), directory / "authorized_keys")
     (directory / "server").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nPidFile {directory}/pid\nUsePAM no\nStrictModes no\n"
-        f"AuthorizedKeysFile {directory}/authorized_keys\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {there}/host\nPidFile {there}/pid\nUsePAM no\nStrictModes no\n"
+        f"AuthorizedKeysFile {there}/authorized_keys\nPasswordAuthentication no\nPermitRootLogin yes\n"
     )
     (directory / "client").write_text(
         f"IdentityFile {user}\nIdentitiesOnly yes\nIdentityAgent none\nUserKnownHostsFile {directory}/known_hosts\n"
         "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\nUpdateHostKeys no\n"
     )
-    process = subprocess.Popen([SSHD, "-D", "-e", "-f", directory / "server"], stderr=subprocess.DEVNULL)
-    server = Server(port, directory, process)
-    trust(server, host)
-    try:
-        _wait_for(port)
-        yield server
-    finally:
-        process.terminate()
-        process.wait()
+    (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host.with_suffix('.pub').read_text()}")
+    return port
 
 
 def _free_port() -> int:
@@ -82,11 +92,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 10
-    while True:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < end, "sshd does not start"
-        time.sleep(0.05)
+def listens(port: int) -> bool:
+    """Whether somebody does, on loopback."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

@@ -22,7 +22,7 @@ from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.remote import measure_events
 from edgeq_devices.transports import SshTransport
 from edgeq_devices.transports.base import run
-from tests.devices.processes import agents_running, wait_until
+from tests.devices.processes import agents_running, children, wait_until
 from tests.devices.transports.sshd import Server, make_key, run_sshd, trust
 
 
@@ -74,7 +74,7 @@ def test_a_lost_connection_ends_the_measurement_on_the_board(server: Server, boa
     def cut(event: dict[str, Any]) -> None:
         seen.append(event["event"])
         if event["event"] == "repetition" and seen.count("repetition") == 1:
-            for process in _children(server.process.pid):  # the connection's own sshd
+            for process in children(server.process.pid):  # the connection's own sshd
                 os.kill(process, signal.SIGKILL)
 
     with pytest.raises(EdgeqError, match=f"ssh://.*127.0.0.1:{server.port}"):
@@ -122,15 +122,3 @@ def test_a_command_that_hangs_is_given_up(transport: SshTransport) -> None:
     with pytest.raises(EdgeqError, match="the board does not answer, found no end of sleep after 1 s"):
         run(transport, ["sleep", "60"], timeout=1)
     assert time.monotonic() - start < 10
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(path.parent.name))
-    return found

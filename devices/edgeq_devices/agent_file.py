@@ -13,7 +13,7 @@ import edgeq_ops
 from edgeq_devices.selftest.run import MODEL
 
 _EDGEQ, _DEVICES, _OPS = (Path(str(package.__file__)).parent for package in (edgeq.errors, edgeq_devices, edgeq_ops))
-_MODULES = ("conditions", "cpu", "job", "measure", "memory", "throttle", "worker")
+_MODULES = ("background", "conditions", "cpu", "job", "measure", "memory", "throttle", "worker")
 _MAIN = """# SPDX-License-Identifier: Apache-2.0
 import sys
 

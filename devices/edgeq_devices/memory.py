@@ -8,10 +8,10 @@ the two peaks are sampled.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
+
+from edgeq_devices.background import Background
 
 _FIELDS = {"RssAnon": "anonymous", "RssFile": "file_backed", "RssShmem": "shared", "VmHWM": "peak"}
 
@@ -65,7 +65,7 @@ def read_memory(process: int | str = "self") -> Memory:
     return parse_status(Path(f"/proc/{process}/status").read_text())
 
 
-class PeakSampler:
+class PeakSampler(Background):
     """Samples another process's memory from a thread while the ``with`` block runs, without disturbing it.
 
     Attributes:
@@ -73,20 +73,9 @@ class PeakSampler:
     """
 
     def __init__(self, process: int, interval: float = 0.02) -> None:
+        super().__init__()
         self.peak: Memory | None = None
         self._process, self._interval = process, interval
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> PeakSampler:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.is_set():

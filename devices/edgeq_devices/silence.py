@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from types import TracebackType
 
 from edgeq.errors import EdgeqError
+from edgeq_devices.background import Background
 
 SILENCE_SECONDS = 60.0
 """Several times the agent's heartbeat, for a board whose disk or network is slow."""
 
 
-class SilenceGuard:
+class SilenceGuard(Background):
     """Kills the process that holds a connection when nothing is heard from the board for too long.
 
     Args:
@@ -26,10 +25,10 @@ class SilenceGuard:
     """
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        super().__init__()
         self.expired = False
         self._process, self._seconds = process, seconds
-        self._heard, self._stop = time.monotonic(), threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._heard = time.monotonic()
 
     def heard(self) -> None:
         """The board lives."""
@@ -41,16 +40,6 @@ class SilenceGuard:
         return EdgeqError(
             "the board does not answer", field=device, found=f"silence for {self._seconds:.0f} s", remedy=remedy
         )
-
-    def __enter__(self) -> SilenceGuard:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(max(0.05, self._heard + self._seconds - time.monotonic())):

@@ -11,10 +11,10 @@ import time
 import tty
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.answers import printable
+from edgeq_devices.background import Background
 from edgeq_devices.external.lines import LineParser
 from edgeq_devices.external.recording import Recording, of_samples
 
@@ -23,7 +23,7 @@ MOST_WRONG = 0.1  # part of the lines
 _POLL = 0.2  # seconds
 
 
-class SerialPort:
+class SerialPort(Background):
     """Samples of a meter between entering and leaving the ``with`` block.
 
     Lines without a time get that of their arrival.
@@ -38,24 +38,16 @@ class SerialPort:
     """
 
     def __init__(self, path: Path, baud: int, columns: Sequence[str] = ()) -> None:
+        super().__init__()
         self.path, self._parser = path, LineParser(columns)
         self._samples: list[tuple[float, float]] = []
         self._pending = b""
         self._arrived = time.monotonic()
         self._fault: str | None = None
-        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._lock = threading.Lock()
         self._descriptor = _open(path, baud)
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> SerialPort:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def _close(self) -> None:
         os.close(self._descriptor)
 
     def recording(self) -> Recording:

@@ -9,8 +9,9 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
+from typing import Self
 
+from edgeq_devices.background import Background
 from edgeq_devices.power.source import Description, Quantity, Rails, Source
 from edgeq_devices.power.window import Reading
 
@@ -18,7 +19,7 @@ GREATEST_WATTS = 5000.0
 """More than any machine that edgeq measures draws; larger values are faults of the sensor."""
 
 
-class Meter:
+class Meter(Background):
     """A source, sampled as long as the ``with`` block runs.
 
     A sensor that vanishes or reports nonsense ends the sampling; readings from then on carry the fault.
@@ -37,26 +38,21 @@ class Meter:
         interval: float | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        super().__init__()
         self.description: Description = rails.applied_to(source.description) if rails else source.description
         self._source, self._clock = source, clock
         self._interval = interval or self.description.interval
         self._joules = {rail.name: 0.0 for rail in self.description.rails}
         self._last: tuple[int, Mapping[str, float]] | None = None
         self._history: list[Reading] = []
-        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._fault: str | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         self._sample()
-        self._thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def _close(self) -> None:
         self._source.close()
 
     def read(self) -> Reading:

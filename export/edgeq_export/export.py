@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeq.bundle.genai_config import GENAI_CONFIG_NAME
-from edgeq.bundle.manifest import Manifest, Source
+from edgeq.bundle.manifest import LayerRecord, Manifest, Source
 from edgeq.checkpoint import Checkpoint
 from edgeq.quantization.linear import QuantLinear
 from edgeq_export.architectures import find_architecture
@@ -19,12 +20,11 @@ from edgeq_export.bundle_writer import BundleContents, json_document, write_bund
 from edgeq_export.companions import companion_files
 from edgeq_export.decoder import trace_decoder
 from edgeq_export.encoder import check_encoder, trace_encoder
-from edgeq_export.fusion import fuse_products
+from edgeq_export.finishing import finish_graph
 from edgeq_export.generation import decoder_document, read_generation
 from edgeq_export.kv_cache import quantize_cache
-from edgeq_export.node_names import name_nodes
 from edgeq_export.output_directory import check_output
-from edgeq_export.portable import check_plan, make_portable, portable_record
+from edgeq_export.portable import check_plan
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -79,22 +79,33 @@ def export_bundle(
         EdgeqError: The architecture cannot be exported, a scheme has no stock operator, or writing failed.
     """
     check_output(output, force=force)
-    decoder = _is_decoder(quantized.checkpoint.config)
+    graph = _trace(quantized, progress)
+    layers = finish_graph(graph, _traced_records(quantized), portable=portable, wrapper="model")
+    contents = replace(_contents(quantized, graph, layers), libraries=libraries, compression=compression)
+    return write_bundle(contents, output, force=force, progress=progress)
+
+
+def _trace(quantized: QuantizedModel, progress: Progress | None) -> ir.Model:
     if progress:
         progress("trace", 0, 1)
-    graph = trace_decoder(quantized.model) if decoder else trace_encoder(quantized.model)
+    trace = trace_decoder if _is_decoder(quantized.checkpoint.config) else trace_encoder
+    graph = trace(quantized.model)
     if progress:
         progress("trace", 1, 1)
     if quantized.cache_scales is not None:
         quantize_cache(graph, quantized.cache_scales)
-    layers = [record for record in quantized.records if decoder or not record.name.startswith(POOLER)]
-    if portable:
-        make_portable(graph)
-        layers = [portable_record(record) for record in layers]
-    else:
-        fuse_products(graph)
-    name_nodes(graph, wrapper="model")
-    contents = BundleContents(
+    return graph
+
+
+def _traced_records(quantized: QuantizedModel) -> list[LayerRecord]:
+    if _is_decoder(quantized.checkpoint.config):
+        return quantized.records
+    return [record for record in quantized.records if not record.name.startswith(POOLER)]
+
+
+def _contents(quantized: QuantizedModel, graph: ir.Model, layers: list[LayerRecord]) -> BundleContents:
+    decoder = _is_decoder(quantized.checkpoint.config)
+    return BundleContents(
         kind="decoder" if decoder else "encoder",
         model=graph,
         scheme=str(quantized.scheme),
@@ -107,10 +118,7 @@ def export_bundle(
         layers=layers,
         documents=_generation_document(quantized, graph) if decoder else {},
         copies=companion_files(quantized.checkpoint.directory),
-        libraries=libraries,
-        compression=compression,
     )
-    return write_bundle(contents, output, force=force, progress=progress)
 
 
 def _is_decoder(config: dict[str, Any]) -> bool:

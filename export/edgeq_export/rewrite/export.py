@@ -6,31 +6,50 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
 
 from edgeq.bundle.genai_config import GENAI_CONFIG_NAME
-from edgeq.bundle.manifest import Manifest, Source
+from edgeq.bundle.manifest import LayerRecord, Manifest, Source
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
 from edgeq.quantization.plan import Plan
 from edgeq_export.bundle_writer import BundleContents, json_document, write_bundle
 from edgeq_export.companions import companion_files
 from edgeq_export.compression.storing import Storage
-from edgeq_export.fusion import fuse_products
+from edgeq_export.finishing import finish_graph
 from edgeq_export.generation import decoder_document, read_generation, read_object
-from edgeq_export.interface import kind_of
-from edgeq_export.node_names import name_nodes
+from edgeq_export.interface import Kind, kind_of
 from edgeq_export.output_directory import check_output
 from edgeq_export.passes import check
-from edgeq_export.portable import check_plan, make_portable, portable_record
+from edgeq_export.portable import check_plan
 from edgeq_export.rewrite.load import load_onnx, tensors_of
 from edgeq_export.rewrite.planning import GraphPlan, Kept, plan_graph
 from edgeq_export.rewrite.quantize import prepare, quantize_model
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Original:
+    """An ONNX file, whose graph is changed in place, and what is told of it.
+
+    Attributes:
+        directory: Where it lies.
+        model: Its graph.
+        config: ``config.json`` beside it; empty if there is none.
+        kind: As in `Manifest`.
+        source: What the manifest says of it.
+    """
+
+    directory: Path
+    model: ir.Model
+    config: dict[str, Any]
+    kind: Kind
+    source: Source
 
 
 def export_onnx_file(
@@ -68,29 +87,31 @@ def export_onnx_file(
     check_output(output, force=force)
     if portable:
         check_plan(plan)
-    model = load_onnx(path)
-    config = read_object(path.parent / "config.json")
+    original = _read(path)
+    result = _quantize(original.model, plan, path, progress)
+    layers = finish_graph(original.model, result.records, portable=portable)
+    contents = replace(_contents(original, plan, layers), libraries=libraries, compression=compression)
+    return write_bundle(contents, output, force=force, progress=progress)
+
+
+def _read(path: Path) -> _Original:
+    model, config = load_onnx(path), read_object(path.parent / "config.json")
     kind = kind_of(model, has_config=bool(config))
-    source = _describe_source(model, path, config)
-    result = _quantize(model, plan, path, progress)
-    if portable:
-        make_portable(model)
-    else:
-        fuse_products(model)
-    name_nodes(model)
-    contents = BundleContents(
-        kind=kind,
+    return _Original(path.parent, model, config, kind, _describe_source(model, path, config))
+
+
+def _contents(original: _Original, plan: Plan, layers: list[LayerRecord]) -> BundleContents:
+    model, directory = original.model, original.directory
+    return BundleContents(
+        kind=original.kind,
         model=model,
         scheme=str(plan.default),
         method=plan.describe_method(),
-        source=source,
-        layers=[portable_record(record) for record in result.records] if portable else result.records,
-        documents=_genai_document(model, config, path.parent) if kind == "decoder" else {},
-        copies=companion_files(path.parent),
-        libraries=libraries,
-        compression=compression,
+        source=original.source,
+        layers=layers,
+        documents=_genai_document(model, original.config, directory) if original.kind == "decoder" else {},
+        copies=companion_files(directory),
     )
-    return write_bundle(contents, output, force=force, progress=progress)
 
 
 def plan_onnx_file(path: str | Path, plan: Plan) -> GraphPlan:

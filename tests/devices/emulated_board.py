@@ -8,6 +8,7 @@ registered on the host. ``python -m tests.devices.emulated_board build/arm`` sta
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.custom_ops.arm import rootfs
-from tests.devices.processes import wait_until
+from tests.devices.processes import children, wait_until
 from tests.devices.transports.sshd import Server, configure, listens
 
 SCRIPT = Path(__file__).with_suffix(".sh")
 SEEN = Path("/run/board")  # sshd's files, as the board sees them
-NAMESPACES = ("unshare", "--user", "--mount", "--pid", "--fork", "--kill-child")
+NAMESPACES = ("unshare", "--user", "--mount", "--pid", "--fork")
 TABLE = "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc"
 START_SECONDS = 60
 
@@ -71,9 +72,9 @@ class EmulatedBoard:
     def stop(self) -> None:
         """Pulls the plug."""
         if self._process is not None:
-            self._process.kill()  # --kill-child takes the first process of the board along, and that all others
+            for first in children(self._process.pid):  # the kernel ends all others with it
+                os.kill(first, signal.SIGKILL)
             self._process.wait()
-            wait_until(lambda: not listens(self.port))
             self._process = None
 
 
@@ -104,6 +105,7 @@ def main(directory: Path) -> int:
         sys.exit(f"no emulated board: {error}")
     if (reason := obstacle()) is not None:
         sys.exit(f"no emulated board: {reason}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (
         tempfile.TemporaryDirectory() as files,
         run_board(Path(files), directory / "root", emulator) as (_, server),

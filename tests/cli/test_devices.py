@@ -40,3 +40,12 @@ def test_what_cannot_be_reached_is_named(edgeq, arguments, message):
     outcome = edgeq("devices", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.splitlines()[-1].startswith(f"edgeq: error: {message}")
+
+
+def test_operators_for_another_machine_are_refused(edgeq, tmp_path):
+    machine = (40).to_bytes(2, "little")  # 32-bit ARM
+    library = tmp_path / "libedgeq_ops.so"
+    library.write_bytes(b"\x7fELF\x01\x01".ljust(18, b"\0") + machine)
+    outcome = edgeq("devices", "setup", "local", "--library", library)
+    assert outcome.code == 2
+    assert f"{library}: operator library of another architecture, found armv7, wanted" in outcome.err

@@ -154,8 +154,10 @@ def _sustained(row: Row, run: SustainedView) -> Figure:
         mean = statistics.fmean(known) if known else 0.0
         if mean:
             relative = [None if value is None else value / mean for value in values]
-            figure.add_scatter(x=seconds, y=relative, text=values, mode="lines", name=plain(f"{name}, mean {mean:.4g}"))
-    figure.update_xaxes(title_text="seconds")
+            digits = ".4g" if mean < 1000 else ".0f"
+            named = plain(f"{name}, mean {mean:{digits}}")
+            figure.add_scatter(x=seconds, y=relative, text=values, mode="lines", name=named)
+    figure.update_xaxes(title_text="seconds", rangemode="tozero")
     figure.update_yaxes(title_text="relative to its mean")
     return figure
 
@@ -164,14 +166,15 @@ def _throughput(title: str, rows: Sequence[Row]) -> Figure:
     """Bars of tests, by bundle."""
     from plotly import graph_objects
 
-    figure = graph_objects.Figure(layout={"title": {"text": title}, "barmode": "group", **LAYOUT})
+    beside = {"legend": {"orientation": "v"}}  # below, it would lie on the labels
+    figure = graph_objects.Figure(layout={"title": {"text": title}, "barmode": "group", **LAYOUT, **beside})
     for name in dict.fromkeys(row.model_filename for row in rows):
         mine = [row for row in rows if row.model_filename == name]
         figure.add_bar(
-            x=[plain(f"{row.test}, {row.machine}") for row in mine],
+            x=[f"{plain(row.test)}<br>{plain(row.machine)}" for row in mine],
             y=[row.avg_ts for row in mine],
             error_y={"type": "data", "array": [row.stddev_ts for row in mine]},
             name=plain(name),
         )
-    figure.update_yaxes(title_text=plain(rows[0].unit))
+    figure.update_yaxes(title_text=plain(rows[0].unit), rangemode="nonnegative")
     return figure

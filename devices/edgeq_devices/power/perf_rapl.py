@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq_devices.power.source import Description, Missing, Quantity, Rail
+from edgeq_devices.power.rapl import describe
+from edgeq_devices.power.source import Description, Missing, Rail
 
 NAME = "RAPL (perf)"
 REMEDY = "sudo sysctl kernel.perf_event_paranoid=0"
@@ -68,14 +69,7 @@ class PerfRapl:
     @property
     def description(self) -> Description:
         """As of the powercap interface: the same registers."""
-        return Description(
-            NAME,
-            Quantity.ENERGY,
-            tuple(counter.rail for counter in self._counters),
-            leaves_out="mainboard, storage, network, fans, losses of the power supply",
-            uncertainty="not stated by the vendors; a model inside the processor on some generations",
-            interval=0.1,
-        )
+        return describe(NAME, tuple(counter.rail for counter in self._counters))
 
     def read(self) -> Mapping[str, float]:
         """Joules since the counters were opened, by domain."""

@@ -26,6 +26,18 @@ class _Domain:
     range_joules: float
 
 
+def describe(name: str, rails: tuple[Rail, ...]) -> Description:
+    """What the processor's registers count, by whichever interface they are read."""
+    return Description(
+        name,
+        Quantity.ENERGY,
+        rails,
+        leaves_out="mainboard, storage, network, fans, losses of the power supply",
+        uncertainty="not stated by the vendors; a model inside the processor on some generations",
+        interval=0.1,
+    )
+
+
 class Rapl:
     """The counters of all domains.
 
@@ -40,14 +52,7 @@ class Rapl:
     @property
     def description(self) -> Description:
         """Packages and memory, as the processor itself accounts for them."""
-        return Description(
-            NAME,
-            Quantity.ENERGY,
-            tuple(domain.rail for domain in self._domains),
-            leaves_out="mainboard, storage, network, fans, losses of the power supply",
-            uncertainty="not stated by the vendors; a model inside the processor on some generations",
-            interval=0.1,
-        )
+        return describe(NAME, tuple(domain.rail for domain in self._domains))
 
     def read(self) -> Mapping[str, float]:
         """Joules since the first reading, by domain, wrap-around removed."""

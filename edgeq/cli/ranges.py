@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from edgeq.errors import EdgeqError
 
 _ITEM = re.compile(r"(?P<first>\d+)(-(?P<last>\d+)((?P<sign>[+*])(?P<step>\d+))?)?")
 _MAX_ITEMS = 1000
-_DURATION = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>s|m|h)")
+_QUANTITY = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>\D+)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_TIME = re.compile(r"(?P<count>\d+(\.\d+)?)(?P<unit>us|µs|ms|s)")
 _FRACTIONS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -59,10 +59,10 @@ def parse_duration(text: str, option: str) -> float:
     Raises:
         EdgeqError: It is none of these.
     """
-    match = _DURATION.fullmatch(text)
-    if match is None:
+    seconds = _seconds(text, _SECONDS)
+    if seconds is None:
         raise EdgeqError("not a duration", field=option, found=repr(text), wanted="such as 90s, 10m or 1h")
-    return float(match["count"]) * _SECONDS[match["unit"]]
+    return seconds
 
 
 def parse_time(text: str, option: str) -> float:
@@ -71,7 +71,12 @@ def parse_time(text: str, option: str) -> float:
     Raises:
         EdgeqError: It is none of these.
     """
-    match = _TIME.fullmatch(text)
-    if match is None:
+    seconds = _seconds(text, _FRACTIONS)
+    if seconds is None:
         raise EdgeqError("not a time", field=option, found=repr(text), wanted="such as 50ms, 800us or 1s")
-    return float(match["count"]) * _FRACTIONS[match["unit"]]
+    return seconds
+
+
+def _seconds(text: str, units: Mapping[str, float]) -> float | None:
+    match = _QUANTITY.fullmatch(text)
+    return float(match["count"]) * units[match["unit"]] if match and match["unit"] in units else None

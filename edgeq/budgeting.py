@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,18 +60,22 @@ def apply_budget(
     model: Any = build_skeleton(checkpoint)
     targets = find_targets(model)
     plan.check_patterns(name for target in targets for name in target.names)
+    free, candidates = _free_layers(recipe, targets), _candidates(recipe, budget)
+    kind: Kind = budget.sensitivity or ("noise" if model.can_generate() else "output")
+    question = Question(checkpoint, plan, candidates, kind, calibration, free)
+    table = cached_table(question, cache or default_cache(), progress)
+    rest = estimate_rest(model, checkpoint, recipe, targets, {layer.name for layer in table.layers})
+    allocation = allocate(table, budget, rest, costs)
+    layers = {**allocation.layers, **recipe.layers}
+    return recipe.model_copy(update={"budget": None, "layers": layers}), allocation.record
+
+
+def _free_layers(recipe: Recipe, targets: Sequence[Target]) -> frozenset[str]:
+    """The layers that the budget decides on."""
     free = [target.name for target in targets if not target.vocabulary and not _is_pinned(recipe, target)]
     if not free:
         raise EdgeqError("no layers to allocate", field="budget", wanted="linear layers without --layer or --skip")
-    kind: Kind = budget.sensitivity or ("noise" if model.can_generate() else "output")
-    question = Question(checkpoint, plan, _candidates(recipe, budget), kind, calibration, frozenset(free))
-    table = cached_table(question, cache or default_cache(), progress)
-    decided = {layer.name for layer in table.layers}
-    rest = estimate_rest(model, checkpoint, recipe, targets, decided)
-    allocation = allocate(table, budget, rest, costs)
-    return recipe.model_copy(
-        update={"budget": None, "layers": {**allocation.layers, **recipe.layers}}
-    ), allocation.record
+    return frozenset(free)
 
 
 def check_size(budget: Budget, directory: Path) -> None:

@@ -12,7 +12,7 @@ from edgeq.bundle.manifest import Manifest
 from edgeq.errors import EdgeqError
 from edgeq.formats.compression import CODECS
 from edgeq.progress import Progress
-from edgeq_export.compression.bundles import open_graph, write_compressed
+from edgeq_export.compression.bundles import OpenGraph, open_graph, write_compressed
 from edgeq_export.compression.choosing import Choice, choose
 from edgeq_export.compression.storing import Mode, Storage, store_alike
 from edgeq_export.compression.units import Unit
@@ -94,23 +94,28 @@ def compress_bundle(
     if output is not None:
         check_output(output, force=force)
     graph = open_graph(source)
-    choice = None
+    choice, storages = None, {}
     if request.mode == "auto":
-        choice = choose(
-            graph,
-            [request.codec] if request.codec else list(CODECS),
-            max_memory=request.max_memory,
-            max_slowdown=request.max_slowdown if request.max_slowdown or request.max_memory else DEFAULT_SLOWDOWN,
-            threads=request.threads,
-        )
+        choice = _measure(graph, request)
         storages = choice.storages
-    else:
-        raw = request.mode == "raw"
-        storages = {} if raw else store_alike(graph.units, Storage(request.mode, request.codec or "rans"))
+    elif request.mode != "raw":
+        storages = store_alike(graph.units, Storage(request.mode, request.codec or "rans"))
     manifest = graph.bundle.manifest
     if output is not None:
         manifest = write_compressed(graph, output, storages, force=force, progress=progress)
     return Outcome(manifest, _untaken(graph.units), choice)
+
+
+def _measure(graph: OpenGraph, request: Request) -> Choice:
+    """A form for every unit by measurement."""
+    limited = request.max_slowdown or request.max_memory
+    return choose(
+        graph,
+        [request.codec] if request.codec else list(CODECS),
+        max_memory=request.max_memory,
+        max_slowdown=request.max_slowdown if limited else DEFAULT_SLOWDOWN,
+        threads=request.threads,
+    )
 
 
 def _untaken(units: Sequence[Unit]) -> list[str]:

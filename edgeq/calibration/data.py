@@ -41,7 +41,12 @@ class CalibrationData:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the token ids."""
-        return hashlib.sha256(np.ascontiguousarray(self.ids).astype("<i8").tobytes()).hexdigest()
+        return hash_ids(self.ids)
+
+
+def hash_ids(ids: NDArray[np.int64]) -> str:
+    """SHA-256 of token ids, the same on every machine."""
+    return hashlib.sha256(np.ascontiguousarray(ids).astype("<i8").tobytes()).hexdigest()
 
 
 def read_calibration(
@@ -91,7 +96,7 @@ class WindowSource:
         """Reads a file; errors as in `read_rows`."""
         prefix: list[int] = []
         suffix: list[int] = []
-        if not holds_token_ids(file) and not _is_decoder(checkpoint.config):
+        if not holds_token_ids(file) and not is_decoder(checkpoint.config):
             prefix, suffix = _frame(Tokenizer.from_directory(checkpoint.directory))
         return cls(read_rows(checkpoint, file), prefix, suffix, file)
 
@@ -131,7 +136,7 @@ def read_rows(checkpoint: Checkpoint, file: Path) -> list[NDArray[np.int64]]:
     if holds_token_ids(file):
         rows = read_token_ids(file)
     else:
-        tokenizer, special = Tokenizer.from_directory(checkpoint.directory), _is_decoder(checkpoint.config)
+        tokenizer, special = Tokenizer.from_directory(checkpoint.directory), is_decoder(checkpoint.config)
         rows = [np.asarray(tokenizer.encode(text, special=special), np.int64) for text in read_documents(file)]
     _check_vocabulary(rows, checkpoint.config, file)
     return rows
@@ -189,5 +194,6 @@ def check_range(option: str, value: int, low: int, high: int) -> None:
         raise EdgeqError("out of range", field=option, found=value, wanted=f"{low} to {high}")
 
 
-def _is_decoder(config: dict[str, Any]) -> bool:
+def is_decoder(config: dict[str, Any]) -> bool:
+    """Whether a model generates text, by its configuration."""
     return any(str(name).endswith(DECODER_CLASSES) for name in config.get("architectures") or [])

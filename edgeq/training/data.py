@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeq.calibration.data import DEFAULT_LENGTH, context_length, read_rows
+from edgeq.calibration.data import DEFAULT_LENGTH, context_length, hash_ids, read_rows
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
 
@@ -36,7 +35,7 @@ class TokenStream:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the token ids."""
-        return hashlib.sha256(np.ascontiguousarray(self.ids).astype("<i8").tobytes()).hexdigest()
+        return hash_ids(self.ids)
 
 
 def read_stream(checkpoint: Checkpoint, file: Path, least: int) -> TokenStream:
@@ -67,6 +66,32 @@ def window_length(checkpoint: Checkpoint, length: int | None) -> int:
     if length is not None and length > context:
         raise EdgeqError("out of range", field="--length", found=length, wanted=f"2 to {context}, the model's context")
     return length or min(DEFAULT_LENGTH, context)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a model learns from.
+
+    Attributes:
+        training: The text.
+        validation: The held-out text, if there is one.
+        length: Tokens per window.
+    """
+
+    training: TokenStream
+    validation: TokenStream | None
+    length: int
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint, training: Path, validation: Path | None, length: int | None) -> Texts:
+        """Reads the files; the length is the default's where none is given.
+
+        Raises:
+            EdgeqError: A file cannot be used or is shorter than a window, or the model takes no such windows.
+        """
+        length = window_length(checkpoint, length)
+        text = read_stream(checkpoint, training, length)
+        return cls(text, None if validation is None else read_stream(checkpoint, validation, length), length)
 
 
 class Windows:

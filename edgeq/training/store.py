@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edgeq.checkpoint import Checkpoint
 from edgeq.quantization.work_directory import Fingerprint, WorkDirectory, library_versions
-from edgeq.training.data import TokenStream
+from edgeq.training.data import Texts
 from edgeq.training.settings import Settings
 
 STATE, BEST = 0, 1  # files of the work directory
@@ -52,16 +52,14 @@ class Store:
         self._work.remove()
 
 
-def training_fingerprint(
-    checkpoint: Checkpoint, settings: Settings, text: TokenStream, validation: TokenStream | None, processes: int
-) -> Fingerprint:
+def training_fingerprint(checkpoint: Checkpoint, settings: Settings, texts: Texts, processes: int) -> Fingerprint:
     """All that the result depends on."""
     values = {name: str(value) for name, value in settings.model_dump().items()}
     return {
         **values,
         "model": checkpoint.content_fingerprint,
-        "text": text.fingerprint,
-        "validation": "none" if validation is None else validation.fingerprint,
+        "text": texts.training.fingerprint,
+        "validation": "none" if texts.validation is None else texts.validation.fingerprint,
         "processes": processes,
         **library_versions(),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,19 +12,18 @@ from edgeq.checkpoint import Checkpoint, resolve_model
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
 from edgeq.quantization.skeleton import build_skeleton
-from edgeq.training.data import TokenStream, Windows, read_stream, validation_windows, window_length
+from edgeq.training.data import Texts, Windows, validation_windows
 from edgeq.training.distributed import Processes
 from edgeq.training.interrupts import delayed_interrupts
 from edgeq.training.loop import Report, Task, Trainer
+from edgeq.training.record import document, final_loss
 from edgeq.training.result import check_output, write_checkpoint
 from edgeq.training.settings import Settings
 from edgeq.training.start import load_model, start_student, trained_layers, training_plan
-from edgeq.training.state import History
 from edgeq.training.store import Store, training_fingerprint
 from edgeq.training.student import Student
 
 DEFAULT_SAVE_EVERY = 100
-LAST_STEPS = 20  # whose mean loss is the final one where nothing is validated
 
 
 @dataclass(frozen=True)
@@ -86,36 +84,31 @@ def train(
     checkpoint = Checkpoint(resolve_model(str(model)))
     trained_layers(build_skeleton(checkpoint), training_plan(settings))  # refused before anything takes time
     _check_bfloat16(settings)
-    length = window_length(checkpoint, settings.length)
-    stream = read_stream(checkpoint, Path(text), length)
-    held_out = None if validation is None else read_stream(checkpoint, Path(validation), length)
+    texts = Texts.read(checkpoint, Path(text), None if validation is None else Path(validation), settings.length)
     processes = Processes()
     with processes.joined(), delayed_interrupts() as interrupt:
         store = Store.none()
         if processes.first:
-            store = Store.open(directory, training_fingerprint(checkpoint, settings, stream, held_out, processes.count))
-        task = _task(checkpoint, settings, Windows(stream, length, settings.seed), held_out, processes, progress)
+            store = Store.open(directory, training_fingerprint(checkpoint, settings, texts, processes.count))
+        task = _task(checkpoint, settings, texts, processes, progress)
         trainer = Trainer(task, settings, processes, store, save_every, report)
         complete = trainer.run(interrupt)
+        history = trainer.history
         if complete and processes.first:
-            record = training_record(settings, stream, trainer.history, length * _windows_per_step(settings, processes))
-            write_checkpoint(target, task.student, checkpoint, _document(settings, checkpoint, record, trainer.history))
+            tokens = texts.length * settings.batch * settings.accumulate * processes.count
+            write_checkpoint(target, task.student, checkpoint, document(settings, checkpoint, texts, history, tokens))
             store.remove()
-        return Outcome(complete, trainer.history.steps, final_loss(trainer.history), directory, processes.first)
+        return Outcome(complete, history.steps, final_loss(history), directory, processes.first)
 
 
 def _task(
-    checkpoint: Checkpoint,
-    settings: Settings,
-    windows: Windows,
-    held_out: TokenStream | None,
-    processes: Processes,
-    progress: Progress | None,
+    checkpoint: Checkpoint, settings: Settings, texts: Texts, processes: Processes, progress: Progress | None
 ) -> Task:
+    windows = Windows(texts.training, texts.length, settings.seed)
     student = start_student(checkpoint, settings, windows, progress if processes.first else None)
     _move(student, processes)
     teacher = None if settings.loss == "ce" else load_model(checkpoint).to(processes.device)
-    ids = None if held_out is None else validation_windows(held_out, windows.length)
+    ids = None if texts.validation is None else validation_windows(texts.validation, texts.length)
     return Task(student, teacher, windows, ids)
 
 
@@ -125,42 +118,6 @@ def _move(student: Student, processes: Processes) -> None:
     for quantizer in student.quantizers.values():
         quantizer.to(processes.device)
     processes.copy_from_first([*student.parameters.values(), *student.buffers()])
-
-
-def final_loss(history: History) -> float:
-    """The best loss on the validation text, or the mean of the last steps; NaN before the first."""
-    if history.best is not None:
-        return history.best[1]
-    last = history.losses[-LAST_STEPS:]
-    return sum(last) / len(last) if last else float("nan")
-
-
-def training_record(settings: Settings, text: TokenStream, history: History, tokens_per_step: int) -> dict[str, Any]:
-    """For the manifest (`edgeq.bundle.manifest.TrainingRecord`)."""
-    return {
-        "source": text.source,
-        "fingerprint": text.fingerprint,
-        "steps": history.steps,
-        "tokens": history.steps * tokens_per_step,
-        "loss": settings.loss,
-        "final_loss": final_loss(history),
-        "gamma": settings.gamma,
-        "gradient": settings.gradient,
-    }
-
-
-def _document(settings: Settings, source: Checkpoint, record: dict[str, Any], history: History) -> dict[str, Any]:
-    return {
-        "record": record,
-        "settings": settings.model_dump(),
-        "source": {"name": source.directory.name, "fingerprint": source.content_fingerprint},
-        "losses": history.losses,
-        "evaluations": history.evaluations,
-    }
-
-
-def _windows_per_step(settings: Settings, processes: Processes) -> int:
-    return settings.batch * settings.accumulate * processes.count
 
 
 def has_bfloat16() -> bool:

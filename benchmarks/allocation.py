@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from evidence.command import conditions, publish, run_verb
 from evidence.subjects import DECODERS, load_subject
+from evidence.verbs import Verbs, add_minutes, add_subjects, names
 from mixed.allocations import Allocation, Allocations
 from mixed.measure import Measure
 from mixed.report import plots, sections
@@ -84,23 +85,16 @@ def render(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    measure = verbs.add_parser("run", help="measure")
-    measure.set_defaults(function=run)
-    measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
-    measure.add_argument("--models", type=lambda text: text.split(","), default=DECODERS)
-    measure.add_argument("--methods", type=lambda text: text.split(","), default=METHODS)
-    measure.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="of sensitivities")
-    measure.add_argument("--parts", type=lambda text: text.split(","), default=PARTS)
-    measure.add_argument("--minutes", type=float, default=1e6, help="start nothing after so long")
-    measure.add_argument("--cache", type=Path, required=True, help="where sensitivities are kept")
-    table = verbs.add_parser("table", help="render the results")
-    table.set_defaults(function=render)
-    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
-    for verb in (measure, table):
-        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    return parser.parse_args()
+    verbs = Verbs(__doc__, Path(__file__).with_suffix(".jsonl"))
+    verb = verbs.add("run", run, "measure")
+    add_subjects(verb, DECODERS)
+    verb.add_argument("--methods", type=names, default=METHODS)
+    verb.add_argument("--kinds", type=names, default=KINDS, help="of sensitivities")
+    verb.add_argument("--parts", type=names, default=PARTS)
+    add_minutes(verb, "nothing")
+    verb.add_argument("--cache", type=Path, required=True, help="where sensitivities are kept")
+    verbs.add_table(render)
+    return verbs.parse()
 
 
 if __name__ == "__main__":

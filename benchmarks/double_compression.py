@@ -20,7 +20,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from evidence.double.records import Lines
 from evidence.double.speed import measure_bundles
 from evidence.double.tables import sections
 from evidence.subjects import ENCODER, load_subject
+from evidence.verbs import Verbs, add_minutes, add_subjects
 
 from edgeq.cli.console import parse_bytes
 from edgeq.errors import EdgeqError
@@ -70,34 +71,30 @@ def _run(bench: CompressionBench, cell: Cell, lines: Lines) -> None:
 
 def codecs(options: argparse.Namespace) -> None:
     """Measures coders on matrices of known distributions."""
-    for result in measure_codecs(options.rows, options.columns):
-        lines = Lines(options.results)
-        lines.append("codecs", result)
-        print(result, file=sys.stderr, flush=True)
+    _keep(options, "codecs", measure_codecs(options.rows, options.columns))
 
 
 def plans(options: argparse.Namespace) -> None:
     """Writes bundles by measurement, for several memory budgets and slowdowns, with what is predicted of them."""
-    lines = Lines(options.results)
-    for result in write_plans(options.bundle, options.output, options.memory, options.slowdown, options.t):
-        lines.append("plan", result)
-        print(result, file=sys.stderr, flush=True)
+    _keep(options, "plan", write_plans(options.bundle, options.output, options.memory, options.slowdown, options.t))
 
 
 def speed(options: argparse.Namespace) -> None:
     """Measures bundles of one model."""
-    lines = Lines(options.results)
-    for result in measure_bundles(options.bundles, options.p, options.n, options.t, options.r):
-        lines.append("speed", result)
-        print(result, file=sys.stderr, flush=True)
+    _keep(options, "speed", measure_bundles(options.bundles, options.p, options.n, options.t, options.r))
 
 
 def limit(options: argparse.Namespace) -> None:
     """Runs bundles within a memory limit."""
+    memory = parse_bytes(options.memory, "--memory")
+    _keep(options, "limit", (run_limited(bundle, memory, options.n, options.t) for bundle in options.bundles))
+
+
+def _keep(options: argparse.Namespace, kind: str, found: Iterable[dict[str, Any]]) -> None:
+    """Appends each result as soon as it is there."""
     lines = Lines(options.results)
-    for bundle in options.bundles:
-        result = run_limited(bundle, parse_bytes(options.memory, "--memory"), options.n, options.t)
-        lines.append("limit", result)
+    for result in found:
+        lines.append(kind, result)
         print(result, file=sys.stderr, flush=True)
 
 
@@ -112,41 +109,43 @@ def _numbers(text: str) -> list[float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    verbs = parser.add_subparsers(required=True)
-
-    def add(function: Callable[[Any], None], name: str) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=function.__doc__)
-        verb.set_defaults(function=function)
-        return verb
-
-    verb = add(quality, "quality")
-    verb.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
-    verb.add_argument("--models", type=lambda text: text.split(","), default=["books-6m", ENCODER])
-    verb.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
-    verb = add(codecs, "codecs")
+    verbs = Verbs(__doc__, Path(__file__).with_suffix(".jsonl"))
+    verb = verbs.add("quality", quality)
+    add_subjects(verb, ["books-6m", ENCODER])
+    add_minutes(verb)
+    verb = verbs.add("codecs", codecs)
     verb.add_argument("--rows", type=int, default=2048)
     verb.add_argument("--columns", type=int, default=5632)
-    verb = add(plans, "plans")
+    _add_plans(verbs)
+    _add_speed(verbs)
+    _add_limit(verbs)
+    verbs.add_table(render)
+    return verbs.parse()
+
+
+def _add_plans(verbs: Verbs) -> None:
+    verb = verbs.add("plans", plans)
     verb.add_argument("bundle", type=Path, help="with raw weights")
     verb.add_argument("output", type=Path, help="directory of the new bundles")
     verb.add_argument("--memory", type=_numbers, default=[0.8, 0.6], help="budgets, over the memory of the raw tensors")
     verb.add_argument("--slowdown", type=_numbers, default=[1.1], help="slowdowns")
     verb.add_argument("-t", type=int, default=2, help="threads")
-    verb = add(speed, "speed")
+
+
+def _add_speed(verbs: Verbs) -> None:
+    verb = verbs.add("speed", speed)
     verb.add_argument("bundles", type=Path, nargs="+", help="the first one is what the others are compared with")
     for name, default, what in (("p", 128, "prompt"), ("n", 32, "generated tokens"), ("r", 3, "rounds")):
         verb.add_argument(f"-{name}", type=int, default=default, help=what)
     verb.add_argument("-t", type=int, default=2, help="threads")
-    verb = add(limit, "limit")
+
+
+def _add_limit(verbs: Verbs) -> None:
+    verb = verbs.add("limit", limit)
     verb.add_argument("bundles", type=Path, nargs="+")
     verb.add_argument("--memory", required=True, help="such as 900MB")
     verb.add_argument("-n", type=int, default=16, help="generated tokens")
     verb.add_argument("-t", type=int, default=2, help="threads")
-    verb = add(render, "table")
-    verb.add_argument("--write", type=Path, help="document whose marked parts are replaced")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 from evidence.command import conditions, publish, run_verb
 from evidence.results import Record, Results
 from evidence.subjects import load_subject
+from evidence.verbs import Verbs, add_minutes, add_subjects, names
 from trained.bench import Bench
 from trained.speed import measure_speed
 from trained.tables import sections
@@ -89,25 +90,16 @@ def render(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    measure = verbs.add_parser("run", help="measure variants")
-    measure.set_defaults(function=run)
-    measure.add_argument("--work", type=Path, required=True, help="where trained checkpoints are kept")
-    measure.add_argument("--methods", type=lambda text: text.split(","), help="only these, such as rtn,gptq,qat")
-    measure.add_argument("--bits", type=lambda text: [int(part) for part in text.split(",")], help="only these")
-    measure.add_argument("--minutes", type=float, default=1e6, help="start no variant after so long")
-    fast = verbs.add_parser("speed", help="profile the bundles")
-    fast.set_defaults(function=speed)
-    for verb in (measure, fast):
-        verb.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
-        verb.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
-    table = verbs.add_parser("table", help="render the results")
-    table.set_defaults(function=render)
-    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
-    for verb in (measure, fast, table):
-        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    return parser.parse_args()
+    verbs = Verbs(__doc__, Path(__file__).with_suffix(".jsonl"))
+    verb = verbs.add("run", run, "measure variants")
+    add_subjects(verb, MODELS)
+    verb.add_argument("--work", type=Path, required=True, help="where trained checkpoints are kept")
+    verb.add_argument("--methods", type=names, help="only these, such as rtn,gptq,qat")
+    verb.add_argument("--bits", type=lambda text: [int(part) for part in text.split(",")], help="only these")
+    add_minutes(verb, "no variant")
+    add_subjects(verbs.add("speed", speed, "profile the bundles"), MODELS)
+    verbs.add_table(render)
+    return verbs.parse()
 
 
 if __name__ == "__main__":

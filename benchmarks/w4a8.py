@@ -11,21 +11,20 @@ again. DIR as for accuracy.py. `--evaluate eager` runs the quantized model in Py
 from __future__ import annotations
 
 import argparse
-import re
-import sys
-import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from evidence.cells import Cell
-from evidence.command import measure_cells, publish, run_verb
+from evidence.command import measure_models, publish, run_verb
 from evidence.outlier_model import SUFFIX, with_outliers
 from evidence.results import Results
 from evidence.subjects import DECODERS, ENCODER, Subject, load_subject
 from evidence.synthetic import run_synthetic, synthetic_cells
-from evidence.w4a8_bench import W4A8Bench
+from evidence.verbs import Verbs, add_minutes, add_selection, add_subjects
+from evidence.w4a8_bench import Evaluation, W4A8Bench
 from evidence.w4a8_grid import outlier_cells, w4a8_cells
 from evidence.w4a8_table import w4a8_sections
 
@@ -36,20 +35,13 @@ MEASURES = ("loss_difference", "mean_cosine")
 def run(options: argparse.Namespace) -> None:
     """Measures the selected cells that have not been measured."""
     torch.set_num_threads(1)
-    results, pattern = Results(options.results), re.compile(options.select)
-    deadline = time.monotonic() + 60 * options.minutes
-    for name in options.models:
-        done = results.keys()
-        cells = _cells(name)
-        waiting = [cell for cell in cells if cell.key not in done and pattern.search(cell.label)]
-        print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
-        if waiting:
-            with tempfile.TemporaryDirectory() as directory:
-                measure = run_synthetic
-                if name != SYNTHETIC_LAYERS:
-                    subject = _subject(name, options.data, Path(directory))
-                    measure = W4A8Bench(subject, Path(directory), options.evaluate).run
-                measure_cells(measure, waiting, results, deadline, _outcome)
+    measure_models(options, _cells, partial(_open_bench, options.data, options.evaluate), _outcome)
+
+
+def _open_bench(data: Path, evaluate: Evaluation, name: str, directory: Path) -> Callable[[Cell], dict[str, Any]]:
+    if name == SYNTHETIC_LAYERS:
+        return run_synthetic
+    return W4A8Bench(_subject(name, data, directory), directory, evaluate).run
 
 
 def _cells(name: str) -> list[Cell]:
@@ -74,22 +66,15 @@ def render(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True)
-    measure = verbs.add_parser("run", help="measure cells")
-    measure.set_defaults(function=run)
-    measure.add_argument("--data", type=Path, required=True, help="directory with models/ and data/")
+    verbs = Verbs(__doc__, Path(__file__).with_suffix(".jsonl"))
+    verb = verbs.add("run", run, "measure cells")
     models = [SYNTHETIC_LAYERS, *DECODERS, *(f"{model}{SUFFIX}" for model in DECODERS), ENCODER]
-    measure.add_argument("--models", type=lambda text: text.split(","), default=models, help=", ".join(models))
-    measure.add_argument("--select", default="", help="regular expression that a cell's label must contain")
-    measure.add_argument("--minutes", type=float, default=1e6, help="start no cell after so long")
-    measure.add_argument("--evaluate", choices=("bundle", "eager"), default="bundle")
-    table = verbs.add_parser("table", help="render the results")
-    table.set_defaults(function=render)
-    table.add_argument("--write", type=Path, help="document whose marked parts are replaced")
-    for verb in (measure, table):
-        verb.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    return parser.parse_args()
+    add_subjects(verb, models, help=", ".join(models))
+    add_selection(verb)
+    add_minutes(verb)
+    verb.add_argument("--evaluate", choices=("bundle", "eager"), default="bundle")
+    verbs.add_table(render)
+    return verbs.parse()
 
 
 if __name__ == "__main__":

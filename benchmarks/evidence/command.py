@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -45,6 +47,34 @@ def measure_cells(
         result["seconds"] = time.perf_counter() - start
         results.append(Record(cell, result, conditions()))
         print(f"{cell.label}: {outcome(result)}, {result['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+
+def measure_models(
+    options: argparse.Namespace,
+    cells_of: Callable[[str], Iterable[Cell]],
+    open_bench: Callable[[str, Path], Callable[[Cell], dict[str, Any]]],
+    outcome: Callable[[dict[str, Any]], str],
+    *,
+    count: bool = False,
+) -> None:
+    """Measures the selected cells of the selected models that have not been measured.
+
+    Args:
+        options: With ``models``, ``select``, ``minutes`` and ``results``.
+        cells_of: The cells of a model.
+        open_bench: What measures them, from the model's name and a directory for its files.
+        outcome: What is said of a result.
+        count: Only say how many cells are left.
+    """
+    results, pattern = Results(options.results), re.compile(options.select)
+    deadline = time.monotonic() + 60 * options.minutes
+    for name in options.models:
+        done = results.keys()
+        waiting = [cell for cell in cells_of(name) if cell.key not in done and pattern.search(cell.label)]
+        print(f"{name}: {len(waiting)} cells", file=sys.stderr, flush=True)
+        if waiting and not count:
+            with tempfile.TemporaryDirectory() as directory:
+                measure_cells(open_bench(name, Path(directory)), waiting, results, deadline, outcome)
 
 
 def publish(parts: Mapping[str, str], document: Path | None) -> None:

@@ -45,7 +45,7 @@ test-native: build/native/.built build/sanitized/.built ## C++ kernel tests, pla
 	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
 
 # Asks the package registry for a root directory, an emulator where there is none, and a compiler where there is none.
-test-arm: $(VENV)/.dev ## Kernels and operators for 64-bit ARM under qemu-user; says why when it skips them
+test-arm: $(VENV)/.dev ## Kernels, operators and a whole board for 64-bit ARM under qemu-user; says why when it skips them
 	command -v aarch64-linux-gnu-g++ > /dev/null || $(BIN)/$(PIP_INSTALL) -c constraints.txt ziglang
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. $(BIN)/python tests/custom_ops/arm/run.py build/arm
 

@@ -92,6 +92,7 @@ struct DintGemmKernels {
   MatmulA8Function matmul_a8_token = nullptr;
   bool by_token = false; // of the panels of matmul_a8_prompt
   Bf16Kernels bf16 = {};
+  bool pairs = false; // matmul_a8_prompt sums products in 16 bits: dint_from_zero()
 
   bool is_prompt(std::size_t tokens) const { return matmul_a8_prompt != nullptr && tokens > few_tokens; }
   bool is_f32_prompt(std::size_t tokens) const { return matmul_f32_prompt != nullptr && tokens > f32_few_tokens; }
@@ -123,6 +124,7 @@ void matmul_f32_f32_uniform_prompt_6x16_avx2(const MatmulF32Prompt&, std::size_t
 void quantize_a8_avx512(const float*, const Grouping&, const A8Panels&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_1x64_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_1x64_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
+void matmul_f32_a8_uniform_6x32_avx512_vbmi(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_7x32_avx512_vnni(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_bf16_uniform_12x32_avx512_bf16(const MatmulBf16&, std::size_t, std::size_t);

@@ -12,14 +12,30 @@ namespace {
 template <class V> struct UniformTileDecoders {
   template <int Bits, bool ZeroPoint, int Dint> using Of = UniformTileDecoder<V, Bits, ZeroPoint, Dint>;
 };
+template <class V> struct UniformPairsTileDecoders {
+  template <int Bits, bool ZeroPoint, int Dint>
+  using Of = UniformTileDecoder<V, Bits, ZeroPoint, Dint, dint_from_zero(Bits, ZeroPoint, Dint)>;
+};
 
-/// Vectors V decode; Kernel<Decoder> is the register block for what a decoder makes.
-template <class V, template <class> class Kernel>
-EDGEQ_INLINE void matmul_a8_prompt_uniform(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  for_format<UniformTileDecoders<V>::template Of>(product.layout, [&](auto decoder) __attribute__((always_inline)) {
+/// Kernel<Decoder> is the register block for what a decoder makes.
+template <class Decoders, template <class> class Kernel>
+EDGEQ_INLINE void matmul_a8_prompt_decoded(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  for_format<Decoders::template Of>(product.layout, [&](auto decoder) __attribute__((always_inline)) {
     using Decoder = decltype(decoder);
     matmul_a8_prompt<Decoder, Kernel<Decoder>>(product, first_tile, last_tile);
   });
+}
+
+/// Vectors V decode.
+template <class V, template <class> class Kernel>
+EDGEQ_INLINE void matmul_a8_prompt_uniform(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  matmul_a8_prompt_decoded<UniformTileDecoders<V>, Kernel>(product, first_tile, last_tile);
+}
+
+/// The same for kernels that sum products in 16 bits: DintGemmKernels::pairs.
+template <class V, template <class> class Kernel>
+EDGEQ_INLINE void matmul_a8_prompt_pairs(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
+  matmul_a8_prompt_decoded<UniformPairsTileDecoders<V>, Kernel>(product, first_tile, last_tile);
 }
 
 } // namespace

@@ -12,7 +12,7 @@ template <class Decoder> using Kernel = U8Kernel<U8PairsBlock<Vector256, Decoder
 } // namespace
 
 void matmul_f32_a8_uniform_3x16_avx2(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  matmul_a8_prompt_uniform<Vector256, Kernel>(product, first_tile, last_tile);
+  matmul_a8_prompt_pairs<Vector256, Kernel>(product, first_tile, last_tile);
 }
 
 } // namespace edgeq::kernels

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four tokens by 16 rows with vpmaddubsw: unsigned codes times signed activations to 16 bits, as many sums as fit.
-// 8-bit codes, and those of `dint` with the widest range of eighths of steps, would not fit, see multiply_centred().
+// 8-bit codes would not fit, see multiply_centred().
 #include "matmul_u8_pairs_block.h"
 #include "uniform_rows16_avx2.h"
 
@@ -11,18 +11,28 @@ template <int Tokens> using Sums = __m256i[Tokens][2]; // [token][half of the ro
 
 EDGEQ_INLINE __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
+/// Codes of `uniform`, levels of `dint`.
+template <class Lines, bool ZeroPoint, int Dint>
+EDGEQ_INLINE __m256i decode(const std::uint8_t* line, int f, __m256i zero) {
+  if constexpr (!Dint)
+    return Lines::codes(line, f);
+  else if constexpr (ZeroPoint)
+    return Lines::bytes_from_zero(line, f, zero);
+  else
+    return Lines::bytes(line, f, zero);
+}
+
 /// Adds the products of one run, codes that are at most 129. `zeros` as UniformLines wants them, for both halves.
-template <class Lines, int Dint, int Tokens>
+template <class Lines, bool ZeroPoint, int Dint, int Tokens>
 EDGEQ_INLINE void multiply_codes(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x,
                                  Sums<Tokens>& acc) {
-  constexpr int kSteps = pair_steps(Dint ? Lines::kLargest : 15);
+  constexpr int kSteps = pair_steps(!Dint ? 15 : ZeroPoint ? Lines::kLargestFromZero : Lines::kLargest);
   __m256i pairs[Tokens][2];
   EDGEQ_UNROLL for (int step = 0; step < 8; ++step) {
     const int chunk = step / Lines::kFields, f = step % Lines::kFields;
     const std::uint8_t* line = lines + chunk * 2 * static_cast<int>(Lines::Fields::kChunkBytes);
     __m256i codes[2];
-    EDGEQ_UNROLL for (int h = 0; h < 2; ++h) codes[h] =
-        Dint ? Lines::bytes(line + 32 * h, f, zeros[h]) : Lines::codes(line + 32 * h, f);
+    EDGEQ_UNROLL for (int h = 0; h < 2; ++h) codes[h] = decode<Lines, ZeroPoint, Dint>(line + 32 * h, f, zeros[h]);
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
       const __m256i activations = broadcast4_avx2(x + 4 * (step * Tokens + t));
       EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
@@ -35,17 +45,15 @@ EDGEQ_INLINE void multiply_codes(const std::uint8_t* lines, const __m256i (&zero
   }
 }
 
-/// The same for any bytes, less `Centre`: |w| times x with the sign of w. 2 · 128 · 127 fits into 16 bits, and x, never
+/// The same for 8-bit codes, less 128: |w| times x with the sign of w. 2 · 128 · 127 fits into 16 bits, and x, never
 /// -128, can be negated.
-template <class Lines, int Centre, int Tokens>
-EDGEQ_INLINE void multiply_centred(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x,
-                                   Sums<Tokens>& acc) {
+template <class Lines, int Tokens>
+EDGEQ_INLINE void multiply_centred(const std::uint8_t* lines, const std::int8_t* x, Sums<Tokens>& acc) {
   EDGEQ_UNROLL for (int step = 0; step < 8; ++step) {
     const int chunk = step / Lines::kFields, f = step % Lines::kFields;
     const std::uint8_t* line = lines + chunk * 2 * static_cast<int>(Lines::Fields::kChunkBytes);
     EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
-      const __m256i bytes = Lines::bytes(line + 32 * h, f, zeros[h]);
-      const __m256i centred = _mm256_sub_epi8(bytes, _mm256_set1_epi8(static_cast<char>(Centre)));
+      const __m256i centred = _mm256_sub_epi8(Lines::codes(line + 32 * h, f), _mm256_set1_epi8(-128));
       const __m256i magnitude = _mm256_abs_epi8(centred);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         const __m256i activations = _mm256_sign_epi8(broadcast4_avx2(x + 4 * (step * Tokens + t)), centred);
@@ -57,21 +65,25 @@ EDGEQ_INLINE void multiply_centred(const std::uint8_t* lines, const __m256i (&ze
 
 template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct Avx2Products {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
-  static constexpr bool kCentred = 2 * 127 * Lines::kLargest > 32767;
-  static constexpr int kCentre = Bits == 8 ? 128 : Lines::kCentre;
+  static constexpr bool kCentred = Bits == 8;
   // What the codes that the multiplication sees lack.
-  static constexpr int kOffset = (kCentred ? kCentre : 0) - (ZeroPoint && !Dint ? 0 : Lines::kCentre);
+  static constexpr int kOffset = (kCentred ? 128 : 0) - (ZeroPoint ? 0 : Lines::kCentre);
   Sums<Tokens> acc;
 
   EDGEQ_MEMBER explicit Avx2Products(const std::int32_t* sums) {
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) acc[t][0] = acc[t][1] = _mm256_set1_epi32(kOffset * sums[t]);
   }
 
+  EDGEQ_MEMBER static __m256i zeros_of_codes(__m256i zeros) { return Lines::zeros_from_zero(zeros); }
+  EDGEQ_MEMBER static __m256 zeros_of_sums(__m256 zero) {
+    return _mm256_fmadd_ps(zero, _mm256_set1_ps(Dint), _mm256_set1_ps(kFromZero));
+  }
+
   EDGEQ_MEMBER void add_run(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x) {
     if constexpr (kCentred)
-      multiply_centred<Lines, kCentre, Tokens>(lines, zeros, x, acc);
+      multiply_centred<Lines, Tokens>(lines, x, acc);
     else
-      multiply_codes<Lines, Dint, Tokens>(lines, zeros, x, acc);
+      multiply_codes<Lines, ZeroPoint, Dint, Tokens>(lines, zeros, x, acc);
   }
 
   EDGEQ_MEMBER __m256i sum(int t, int half) const { return acc[t][half]; }

@@ -6,9 +6,22 @@
 namespace edgeq::kernels {
 namespace {
 
+/// Bytes of `dint` with stored zero points in two instructions: with h = Dint · zero point / 2, the table holds the
+/// levels of `uniform` as positive bytes, to which kAdded - h is added, and the other two as negative ones, from which
+/// it is subtracted. Either way the weight in units + h + kCentre is left, modulo 256.
+template <int Bits, int Dint> struct SignedTable {
+  static constexpr int kCentre = 70, kAdded = 60; // all bytes and signs come out right, up to 13 · 8 and h = 52
+  alignas(16) std::uint8_t entries[16] = {};
+  constexpr SignedTable() {
+    for (int code = 0; code < 1 << Bits; ++code)
+      entries[code] = static_cast<std::uint8_t>(dint_units(code, Bits, 0, Dint) + kCentre +
+                                                (code < (1 << Bits) - 2 ? -kAdded : kAdded));
+  }
+};
+
 template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct VnniProducts {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
-  static constexpr int kOffset = ZeroPoint && !Dint ? 0 : -Lines::kCentre;
+  static constexpr int kOffset = ZeroPoint ? 0 : -Lines::kCentre;
   static constexpr int kPlaces = Bits == 8 ? 1 : Bits == 2 ? 4 : 2; // of a field in its byte
   // Independent sums per token and half, to hide the latency of vpdpbusd.
   static constexpr int kChains = Tokens == 1 ? (Bits == 2 ? 4 : 2) : Tokens == 2 ? 2 : 1;
@@ -24,12 +37,24 @@ template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct VnniProducts {
   }
 
   EDGEQ_MEMBER static __m256i decode(const std::uint8_t* line, int f, __m256i zero) {
-    if constexpr (Dint)
+    if constexpr (ZeroPoint && Dint) {
+      static constexpr SignedTable<Bits, Dint> kTable;
+      const __m256i entry = Vector256::look_up(kTable.entries, Lines::codes(line, f));
+      return _mm256_add_epi8(entry, _mm256_sign_epi8(zero, entry));
+    } else if constexpr (Dint)
       return Lines::bytes(line, f, zero);
     else if constexpr (kInPlace)
       return Lines::codes_in_place(line, f);
     else
       return Lines::codes(line, f);
+  }
+
+  using Table = SignedTable<Bits, Dint>;
+  EDGEQ_MEMBER static __m256i zeros_of_codes(__m256i zeros) { // Dint · zero point, an even number below 128
+    return _mm256_sub_epi8(_mm256_set1_epi8(Table::kAdded), _mm256_srli_epi16(zeros, 1));
+  }
+  EDGEQ_MEMBER static __m256 zeros_of_sums(__m256 zero) {
+    return _mm256_fmadd_ps(zero, _mm256_set1_ps(Dint / 2), _mm256_set1_ps(Table::kCentre));
   }
 
   EDGEQ_MEMBER void add_run(const std::uint8_t* lines, const __m256i (&zeros)[2], const std::int8_t* x) {

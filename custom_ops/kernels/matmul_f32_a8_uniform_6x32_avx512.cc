@@ -12,7 +12,7 @@ template <class Decoder> using Kernel = U8Kernel<U8PairsBlock<Vector512, Decoder
 } // namespace
 
 void matmul_f32_a8_uniform_6x32_avx512(const MatmulA8& product, std::size_t first_tile, std::size_t last_tile) {
-  matmul_a8_prompt_uniform<Vector512, Kernel>(product, first_tile, last_tile);
+  matmul_a8_prompt_pairs<Vector512, Kernel>(product, first_tile, last_tile);
 }
 
 } // namespace edgeq::kernels

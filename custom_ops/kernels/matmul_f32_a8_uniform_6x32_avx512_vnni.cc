@@ -1,122 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two to six tokens by 32 rows with vpdpbusd: unsigned codes times signed activations. A 32-bit lane belongs to one
-// row, so nothing is summed across lanes. Codes are decoded in registers, once for all tokens of the panel.
-#include "dot_product_avx512_vnni.h"
-#include "matmul_a8_driver.h"
-#include "uniform_dispatch.h"
-#include "uniform_lines.h"
+#include "uniform_tokens_avx512.h"
 
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, int Dint, int Tokens> struct RegisterBlock {
-  using Lines = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
+template <int Bits, bool ZeroPoint, int Dint> struct VnniLines : UniformLines<Vector512, Bits, ZeroPoint, Dint> {
+  using Base = UniformLines<Vector512, Bits, ZeroPoint, Dint>;
+  static constexpr bool kZeroPoint = ZeroPoint;
   // Zero points of `uniform` are subtracted from the sums: cheaper than from every code, for so few tokens.
-  static constexpr bool kZeros = ZeroPoint && !Dint;
-  using Fields = UniformFields<Bits>;
-  // Places of a field in its byte.
-  static constexpr int kPlaces = Bits == 8 ? 1 : Bits == 2 ? 4 : 2;
-  // Independent sums per token and row block, to hide the latency of vpdpbusd where there are few tokens.
-  static constexpr int kChains = Tokens == 2 ? (kPlaces == 4 ? 4 : 2) : Tokens == 3 ? 2 : 1;
-  // With a sum for each place codes are multiplied where they lie, and the sums shifted.
-  static constexpr bool kInPlace = !Dint && kChains >= kPlaces;
+  static constexpr bool kSubtractZeros = ZeroPoint && !Dint;
+  static constexpr float kScale = dint_unit(Dint);
+  static constexpr bool kInPlace = !Dint;
 
+  EDGEQ_MEMBER static __m512 zeros_of_sums(__m512 zero) { return zero; }
   EDGEQ_MEMBER static __m512i decode(const std::uint8_t* line, int f, __m512i zero) {
     if constexpr (Dint)
-      return Lines::bytes(line, f, zero);
-    else if constexpr (kInPlace)
-      return Lines::codes_in_place(line, f);
+      return Base::bytes(line, f, zero);
     else
-      return Lines::codes(line, f);
-  }
-
-  EDGEQ_MEMBER static __m512i add_chains(const __m512i (&acc)[kChains]) {
-    __m512i sum = acc[0];
-    EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) {
-      const int shift = kInPlace ? Lines::field_shift(c) : 0;
-      sum = _mm512_add_epi32(sum, shift == 0 ? acc[c] : _mm512_srai_epi32(acc[c], static_cast<unsigned>(shift)));
-    }
-    return sum;
-  }
-
-  /// Adds the products of `count` inputs to the 32 rows of y.
-  EDGEQ_MEMBER static void add_block(const std::uint8_t* codes, std::size_t count, const std::int8_t* x,
-                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     __m512 (&y)[Tokens][2]) {
-    __m512i acc[Tokens][2][kChains];
-    EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-      acc[t][0][0] = kZeros ? _mm512_setzero_si512() : _mm512_set1_epi32(-Lines::kCentre * sums[t]);
-      acc[t][1][0] = acc[t][0][0];
-      EDGEQ_UNROLL for (int c = 1; c < kChains; ++c) acc[t][0][c] = acc[t][1][c] = _mm512_setzero_si512();
-    }
-    const __m512i zeros[2] = {Lines::zeros(trailer + (ZeroPoint ? 64 : 0)),
-                              Lines::zeros(trailer + (ZeroPoint ? 80 : 0))};
-    for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
-      prefetch_stream(codes, 2 * Fields::kChunkBytes);
-      EDGEQ_UNROLL for (int f = 0; f < static_cast<int>(Fields::kFields); ++f, x += 4 * Tokens) {
-        const __m512i upper = decode(codes, f, zeros[0]), lower = decode(codes + Fields::kChunkBytes, f, zeros[1]);
-        EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-          const __m512i activations = broadcast4(x + 4 * t);
-          dot_product(acc[t][0][f % kChains], upper, activations);
-          dot_product(acc[t][1][f % kChains], lower, activations);
-        }
-      }
-    }
-    prefetch_stream(trailer, ZeroPoint ? 96 : 64);
-    EDGEQ_UNROLL for (int b = 0; b < 2; ++b) {
-      const __m512 scale = _mm512_mul_ps(load_halfs(trailer + 32 * b), _mm512_set1_ps(dint_unit(Dint)));
-      const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(trailer + (kZeros ? 64 + 16 * b : 0)));
-      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        __m512 product = _mm512_cvtepi32_ps(add_chains(acc[t][b]));
-        if (kZeros)
-          product = _mm512_fnmadd_ps(zero, _mm512_set1_ps(static_cast<float>(sums[t])), product);
-        y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(scales[t]), y[t][b]);
-      }
-    }
-  }
-
-  static void run(const A8Block& block) {
-    const UniformLayout layout = *block.layout;
-    __m512 y[Tokens][2];
-    EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) y[i / 2][i % 2] = _mm512_loadu_ps(block.y + 16 * i);
-    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
-    const std::int8_t* x = block.codes;
-    const float* scales = block.scales;
-    const std::int32_t* sums = block.sums;
-    for (std::size_t k = block.begin; k < block.end;) {
-      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
-      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
-      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
-        const std::size_t count = smaller(kActivationBlock, stop - k);
-        add_block(codes, count, x, scales, sums, trailer, y);
-        k += count;
-        codes += 4 * Bits * count;
-        x += Tokens * count;
-      }
-      codes = trailer + layout.trailer_bytes();
-    }
-    EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) _mm512_storeu_ps(block.y + 16 * i, y[i / 2][i % 2]);
+      return Base::codes(line, f);
   }
 };
 
-template <int Bits, bool ZeroPoint, int Dint> struct Avx512Vnni {
-  static constexpr std::size_t kTokens = 6;
-
-  static void run(const A8Block& block, std::size_t tokens) {
-    switch (tokens) {
-    case 2:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 2>::run(block);
-    case 3:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 3>::run(block);
-    case 4:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 4>::run(block);
-    case 5:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 5>::run(block);
-    default:
-      return RegisterBlock<Bits, ZeroPoint, Dint, 6>::run(block);
-    }
-  }
-};
+template <int Bits, bool ZeroPoint, int Dint> using Avx512Vnni = SeveralTokens<VnniLines<Bits, ZeroPoint, Dint>>;
 
 } // namespace
 

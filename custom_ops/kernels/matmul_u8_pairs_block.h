@@ -48,18 +48,27 @@ private:
   template <int Tokens, int kShift>
   EDGEQ_MEMBER static void add_run(const std::uint8_t* w, const std::int8_t* x, Integers (&acc)[Tokens][2]) {
     Integers pairs[Tokens][2];
-    EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) pairs[t][0] = pairs[t][1] = V::all(0);
+    add_step<Tokens, kShift, true>(w, x, pairs);
     // Not unrolled: GCC 12 would spill the sums.
-    _Pragma("GCC unroll 1") for (int s = 0; s < kSteps; ++s, w += 4 * kDecodedRows, x += 4 * Tokens) {
-      const Integers bytes[2] = {part<kShift>(V::load(w)), part<kShift>(V::load(w + 4 * V::kRows))};
-      EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        const Integers activations = V::broadcast4(x + 4 * t);
-        EDGEQ_UNROLL for (int v = 0; v < 2; ++v) pairs[t][v] =
-            V::add_pairs(pairs[t][v], V::multiply_pairs(bytes[v], activations));
-      }
+    _Pragma("GCC unroll 1") for (int s = 1; s < kSteps; ++s) {
+      w += 4 * kDecodedRows;
+      x += 4 * Tokens;
+      add_step<Tokens, kShift, false>(w, x, pairs);
     }
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) EDGEQ_UNROLL for (int v = 0; v < 2; ++v) acc[t][v] =
         V::add(acc[t][v], V::widen_pairs(pairs[t][v], 1 << kShift));
+  }
+
+  template <int Tokens, int kShift, bool kFirst>
+  EDGEQ_MEMBER static void add_step(const std::uint8_t* w, const std::int8_t* x, Integers (&pairs)[Tokens][2]) {
+    const Integers bytes[2] = {part<kShift>(V::load(w)), part<kShift>(V::load(w + 4 * V::kRows))};
+    EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
+      const Integers activations = V::broadcast4(x + 4 * t);
+      EDGEQ_UNROLL for (int v = 0; v < 2; ++v) {
+        const Integers product = V::multiply_pairs(bytes[v], activations);
+        pairs[t][v] = kFirst ? product : V::add_pairs(pairs[t][v], product);
+      }
+    }
   }
 
   template <int kShift> EDGEQ_MEMBER static Integers part(Integers bytes) {

@@ -31,6 +31,12 @@ constexpr int decoded_centre(int bits, bool has_zero_point, int dint) {
   return dint != 0 ? dint * zero : zero;
 }
 
+/// Whether kernels for prompts that sum products in 16 bits take the zero points off the sums, as those bytes would not
+/// fit: 127 is the largest whose products with two activations do.
+constexpr bool dint_from_zero(int bits, bool has_zero_point, int dint) {
+  return has_zero_point && dint != 0 && 2 * decoded_centre(bits, has_zero_point, dint) > 127;
+}
+
 /// Where things lie in a packed tensor. Trivially copyable, so kernels take it by value.
 struct UniformLayout {
   std::size_t n; // output features

@@ -22,6 +22,22 @@ template <int Bits, bool ZeroPoint, int Dint> struct DintTable {
   }
 };
 
+/// The table of bytes_from_zero(): a code in units plus kFromZero, zero points not subtracted; and the last two codes
+/// smaller than all others.
+inline constexpr int kFromZero = 3;
+template <int Bits, int Dint> constexpr std::uint8_t dint_entry_from_zero(int code) {
+  const int plus = (1 << Bits) - 2;
+  return static_cast<std::uint8_t>(code < plus ? Dint * code + kFromZero : code == plus ? 2 : 0);
+}
+
+template <int Bits, int Dint> struct DintTableFromZero {
+  alignas(16) std::uint8_t entries[16] = {};
+  constexpr DintTableFromZero() {
+    for (int code = 0; code < 1 << Bits; ++code)
+      entries[code] = dint_entry_from_zero<Bits, Dint>(code);
+  }
+};
+
 template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformLines {
   using Integers = typename V::Integers;
   using Fields = UniformFields<Bits>;
@@ -36,6 +52,9 @@ template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformLines {
                                   : Dint ? dint_entry<Bits, ZeroPoint, Dint>((1 << Bits) - 3, kCentre)
                                          : (1 << Bits) - 1 + (ZeroPoint ? kCentre : 0);
   static_assert(kLargest <= 255, "a byte");
+
+  /// The largest of bytes_from_zero(): the special levels of a row with the largest zero point.
+  static constexpr int kLargestFromZero = Dint * ((1 << Bits) - 3) + kFromZero + 1;
 
   /// The line that holds field `f` of a chunk, from `line` of its first line. The fourth line of a 3-bit chunk is made
   /// of the upper bits of the others: (A>>6) | (B>>6)<<2 | (C>>6)<<4.
@@ -81,6 +100,17 @@ template <class V, int Bits, bool ZeroPoint, int Dint> struct UniformLines {
     if constexpr (ZeroPoint && !kWide)
       return V::subtract_bytes(V::add_bytes(code, V::all_bytes(kCentre)), zero);
     return code;
+  }
+
+  /// `dint` with stored zero points in half the range of bytes(): weight in units + Dint · zero point + kFromZero, to
+  /// be taken off the sums. `zero` from zeros_from_zero(zeros()).
+  EDGEQ_MEMBER static Integers bytes_from_zero(const std::uint8_t* line, int f, Integers zero) {
+    static constexpr DintTableFromZero<Bits, Dint> kTable;
+    const Integers code = codes(line, f);
+    return V::add_from(V::look_up(kTable.entries, code), zero, code, (1 << Bits) - 2);
+  }
+  EDGEQ_MEMBER static Integers zeros_from_zero(Integers zeros) {
+    return V::add_bytes(zeros, V::all_bytes(kFromZero - 1));
   }
 };
 

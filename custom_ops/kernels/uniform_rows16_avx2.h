@@ -13,11 +13,22 @@ namespace {
 constexpr std::size_t kRun = 32; // inputs multiplied at once
 
 /// Products: the exact sums of one activation block for both halves of the row block; constructed from the sums of the
-/// tokens' activations, add_run() adds a run's products.
+/// tokens' activations, add_run() adds a run's products. Of `dint` with stored zero points, zeros_of_codes() makes what
+/// add_run() takes from Lines::zeros(), and zeros_of_sums() what its sums have too much per activation.
 template <template <int, bool, int, int> class Products, int Bits, bool ZeroPoint, int Dint, int Tokens>
 struct RegisterBlock {
   using Lines = UniformLines<Vector256, Bits, ZeroPoint, Dint>;
-  static constexpr bool kZeros = ZeroPoint && !Dint; // subtracted from the sums
+  using Sums = Products<Bits, ZeroPoint, Dint, Tokens>;
+
+  /// What is subtracted from the sums, per activation, where zero points are stored.
+  EDGEQ_MEMBER static __m256 zeros_of_sums(const std::uint8_t* zeros) {
+    const __m256 zero = _mm256_cvtepi32_ps(load_8_bytes_as_int32(zeros));
+    return Dint ? Sums::zeros_of_sums(zero) : zero;
+  }
+
+  EDGEQ_MEMBER static __m256i zeros_of_codes(const std::uint8_t* zeros) {
+    return ZeroPoint && Dint ? Sums::zeros_of_codes(Lines::zeros(zeros)) : _mm256_setzero_si256();
+  }
 
   /// The row block's lines of one run of inputs: every other chunk.
   EDGEQ_MEMBER static void prefetch_run(const std::uint8_t* lines) {
@@ -29,9 +40,8 @@ struct RegisterBlock {
   EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
                                      const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
                                      const std::uint8_t* zeros, float* y) {
-    Products<Bits, ZeroPoint, Dint, Tokens> products(sums);
-    const __m256i zeros_of[2] = {Lines::zeros(ZeroPoint ? zeros : trailer),
-                                 Lines::zeros(ZeroPoint ? zeros + 8 : trailer)};
+    Sums products(sums);
+    const __m256i zeros_of[2] = {zeros_of_codes(zeros), zeros_of_codes(zeros + 8)};
     for (std::size_t k = 0; k < count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
       prefetch_run(lines);
       products.add_run(lines, zeros_of, x);
@@ -39,11 +49,11 @@ struct RegisterBlock {
     prefetch_stream(trailer, 64);
     EDGEQ_UNROLL for (int h = 0; h < 2; ++h) {
       const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(dint_unit(Dint)));
-      const __m256 zero = kZeros ? _mm256_cvtepi32_ps(load_8_bytes_as_int32(zeros + 8 * h)) : _mm256_setzero_ps();
+      const __m256 zero = ZeroPoint ? zeros_of_sums(zeros + 8 * h) : _mm256_setzero_ps();
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         float* rows = y + 32 * t + 8 * h;
         __m256 product = _mm256_cvtepi32_ps(products.sum(t, h));
-        if (kZeros)
+        if (ZeroPoint)
           product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(sums[t])), product);
         product = _mm256_mul_ps(product, scale);
         _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(scales[t]), _mm256_loadu_ps(rows)));

@@ -73,8 +73,8 @@ template <class Lines, int Tiles> struct TokenBlock {
     EDGEQ_UNROLL for (int b = 0; b < kBlocks; ++b) {
       __m512 product = _mm512_cvtepi32_ps(sum(b));
       if (Lines::kSubtractZeros) {
-        const __m512i zero = load_bytes_as_int32(of_block(trailer, b, 16) + 64);
-        product = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(zero), _mm512_set1_ps(activations), product);
+        const __m512 zero = _mm512_cvtepi32_ps(load_bytes_as_int32(of_block(trailer, b, 16) + 64));
+        product = _mm512_fnmadd_ps(Lines::zeros_of_sums(zero), _mm512_set1_ps(activations), product);
       }
       const __m512 factor = _mm512_mul_ps(load_halfs(of_block(trailer, b, 32)), _mm512_set1_ps(Lines::kScale));
       y[b] = _mm512_fmadd_ps(_mm512_mul_ps(product, factor), _mm512_set1_ps(scale), y[b]);
@@ -128,6 +128,8 @@ template <int Bits, bool ZeroPoint, int Dint> struct TokenLines : UniformLines<V
   // Zero points of `uniform` are subtracted from the sums: cheaper than from every code.
   static constexpr bool kSubtractZeros = ZeroPoint && !Dint;
   static constexpr float kScale = dint_unit(Dint);
+
+  EDGEQ_MEMBER static __m512 zeros_of_sums(__m512 zero) { return zero; }
 
   /// Codes are multiplied where they lie in their bytes, table entries are not.
   EDGEQ_MEMBER static constexpr int shift(int f) { return Dint ? 0 : Base::field_shift(f); }

@@ -32,9 +32,13 @@ struct Vector256 {
   }
   EDGEQ_MEMBER static __m256i add_bytes(__m256i a, __m256i b) { return _mm256_add_epi8(a, b); }
   EDGEQ_MEMBER static __m256i subtract_bytes(__m256i a, __m256i b) { return _mm256_sub_epi8(a, b); }
-  /// a - b in the bytes where code < limit, else a; for codes below 128.
+  /// a - b in the bytes where code < limit, else a; for codes below 128. GCC makes two instructions of limit > code.
   EDGEQ_MEMBER static __m256i subtract_below(__m256i a, __m256i b, __m256i code, int limit) {
-    return _mm256_sub_epi8(a, _mm256_and_si256(_mm256_cmpgt_epi8(all_bytes(limit), code), b));
+    return _mm256_sub_epi8(a, _mm256_andnot_si256(_mm256_cmpgt_epi8(code, all_bytes(limit - 1)), b));
+  }
+  /// a + b in the bytes where code >= limit, else a; for codes below 128.
+  EDGEQ_MEMBER static __m256i add_from(__m256i a, __m256i b, __m256i code, int limit) {
+    return _mm256_add_epi8(a, _mm256_and_si256(_mm256_cmpgt_epi8(code, all_bytes(limit - 1)), b));
   }
   /// Entries of a table of 16 bytes, for indices below 16.
   EDGEQ_MEMBER static __m256i look_up(const void* table, __m256i index) {

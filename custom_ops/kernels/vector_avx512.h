@@ -38,6 +38,10 @@ struct Vector512 {
   EDGEQ_MEMBER static __m512i subtract_below(__m512i a, __m512i b, __m512i code, int limit) {
     return _mm512_mask_sub_epi8(a, _mm512_cmplt_epu8_mask(code, all_bytes(limit)), a, b);
   }
+  /// a + b in the bytes where code >= limit, else a.
+  EDGEQ_MEMBER static __m512i add_from(__m512i a, __m512i b, __m512i code, int limit) {
+    return _mm512_mask_add_epi8(a, _mm512_cmpge_epu8_mask(code, all_bytes(limit)), a, b);
+  }
   /// Entries of a table of 16 bytes, for indices below 16.
   EDGEQ_MEMBER static __m512i look_up(const void* table, __m512i index) {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128(static_cast<const __m128i*>(table))), index);

@@ -67,8 +67,7 @@ public:
         zeros.push_back(zero);
       }
       for (std::size_t k = 0; k < c.k; ++k) {
-        const unsigned largest = (1U << c.bits) - 1;
-        const unsigned code = !extreme ? random() % (largest + 1) : row % 2 == 0 ? 0 : largest - (c.dint != 0 ? 2 : 0);
+        const unsigned code = !extreme ? random() % (1U << c.bits) : extreme_code(row);
         set_code(row, k, code);
         values_[row * c.k + k] = scales[k / group_] * c.steps(code, zeros[k / group_]);
       }
@@ -80,6 +79,14 @@ public:
   double value(std::size_t row, std::size_t k) const { return values_[row * case_.k + k]; }
 
 private:
+  /// The ends of the range; of dint, in some rows with the largest zero point, the largest level above zero.
+  unsigned extreme_code(std::size_t row) const {
+    const unsigned largest = (1U << case_.bits) - 1;
+    if (row % 2 == 1)
+      return largest - (case_.dint != 0 ? 2 : 0);
+    return case_.dint != 0 && row % 4 == 2 ? largest - 1 : 0;
+  }
+
   /// `extreme`: as far as can be from the codes of the row.
   int zero_of(std::size_t row, Random& random, bool extreme) const {
     if (!case_.zero_point)

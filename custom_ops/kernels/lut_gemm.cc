@@ -37,7 +37,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                    prefetch_pays(),
                                    matmul_f32_f32_bcq_6x16_avx2,
                                    6,
-                                   {5.7, 11, 60, 60, 19, 0, 15.5, 12},
+                                   {6.5, 12.3, 0, 70, 20, 0, 18, 20.5},
                                    quantize_a8_avx2,
                                    matmul_f32_a8_bcq_3x16_avx2,
                                    3};
@@ -46,7 +46,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                        prefetch_pays(),
                                        matmul_f32_f32_bcq_6x16_avx2,
                                        6,
-                                       {5.7, 11, 60, 60, 19, 0, 15.5, 5.3},
+                                       {6.5, 12.3, 0, 70, 20, 0, 17, 5.8},
                                        quantize_a8_avx2,
                                        matmul_f32_a8_bcq_6x16_avx_vnni,
                                        6};
@@ -55,7 +55,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                      prefetch_pays(),
                                      matmul_f32_f32_bcq_6x64_avx512,
                                      6,
-                                     {3.6, 7.2, 24, 36, 12, 2, 6.6, 7},
+                                     {4.6, 8.6, 0, 34, 12.5, 10, 7.5, 14},
                                      quantize_a8_avx512,
                                      matmul_f32_a8_bcq_6x32_avx512,
                                      6};
@@ -64,7 +64,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           prefetch_pays(),
                                           matmul_f32_f32_bcq_6x64_avx512,
                                           6,
-                                          {2.3, 4.9, 24, 36, 12, 2, 6.6, 3.2},
+                                          {2.8, 4.8, 0, 34, 12.5, 2, 7, 4.1},
                                           quantize_a8_avx512,
                                           matmul_f32_a8_bcq_7x32_avx512_vnni,
                                           7};
@@ -73,7 +73,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                   prefetch_pays(),
                                   matmul_f32_f32_bcq_6x64_avx512,
                                   6,
-                                  {2.3, 4.9, 24, 36, 12, 2, 6.6, 1.5},
+                                  {2.8, 4.8, 0, 34, 12.5, 11, 9, 1},
                                   quantize_a8_avx512,
                                   matmul_f32_a8_bcq_16x32_amx,
                                   16,
@@ -83,7 +83,7 @@ const LutGemmKernels& lut_gemm_kernels(Isa isa) {
                                           prefetch_pays(),
                                           matmul_f32_f32_bcq_6x64_avx512,
                                           6,
-                                          {3.6, 7.2, 24, 36, 12, 2, 6.6, 3.2},
+                                          {4.6, 8.6, 0, 34, 12.5, 2, 7, 4.2},
                                           quantize_a8_avx512,
                                           matmul_f32_a8_bcq_7x32_avx512_vnni,
                                           7};

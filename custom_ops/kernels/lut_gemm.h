@@ -82,9 +82,9 @@ struct MatmulBcqA8 {
 };
 using MatmulBcqA8Function = void (*)(const MatmulBcqA8& product, std::size_t first_tile, std::size_t last_tile);
 
-/// What the kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids); but
-/// multiply_a8 of avx2, avx512 and amx is estimated, from the ratios of the same register blocks with other formats.
-/// Only their ratios matter: they say which is the fastest for how many tokens.
+/// What the kinds of product cost, in picoseconds per weight, measured on one core of a Xeon (Sapphire Rapids), 2048 by
+/// 2048 weights in groups of 128, 8 to 64 tokens, with what prepares the activations. Only their ratios matter: they
+/// say which is the fastest for how many tokens.
 struct LutGemmCosts {
   double lookup_8;  // per plane and token, 8-bit entries
   double lookup_16; // per plane and token, 16-bit entries

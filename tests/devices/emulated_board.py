@@ -26,11 +26,13 @@ SEEN = Path("/run/board")  # sshd's files, as the board sees them
 NAMESPACES = ("unshare", "--user", "--mount", "--pid", "--fork")
 TABLE = "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc"
 START_SECONDS = 60
+IDS = 1 << 16  # users and groups of the board
 
 
 def obstacle() -> str | None:
     """Why no board can be emulated here."""
-    if os.geteuid() != 0:
+    owned = int(Path("/proc/self/uid_map").read_text().split()[2])
+    if os.geteuid() != 0 or owned < IDS:
         return "an emulated board's sshd wants more than one user id, which root alone may map"
     probe = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", TABLE]
     done = subprocess.run(probe, capture_output=True, text=True, check=False)
@@ -93,7 +95,7 @@ def _map_ids(pid: int) -> None:
     while new.readlink() == own.readlink():
         time.sleep(0.01)
     for kind in ("uid", "gid"):
-        Path(f"/proc/{pid}/{kind}_map").write_text("0 0 65536\n")
+        Path(f"/proc/{pid}/{kind}_map").write_text(f"0 0 {IDS}\n")
 
 
 def main(directory: Path) -> int:

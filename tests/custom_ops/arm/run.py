@@ -33,7 +33,7 @@ def main(directory: Path) -> int:
     _run("cmake", "--build", str(build), "--parallel", jobs)
     _run("ctest", "--test-dir", str(build), "--output-on-failure", "--parallel", jobs)
     os.environ.update(EDGEQ_ARM_EMULATOR=str(qemu), EDGEQ_ARM_ROOT=str(root), EDGEQ_ARM_BUILD=str(build))
-    _run(sys.executable, "-m", "pytest", "-rs", *TESTS)
+    _run(sys.executable, "-m", "pytest", *TESTS)
     return 0
 
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.calibration.data import WindowSource, context_length, read_calibration
+from edgeq.calibration.data import DEFAULT_LENGTH, WindowSource, context_length, is_decoder, read_calibration
+from edgeq.calibration.sources import holds_token_ids, read_inputs
 from edgeq.calibration.task_lengths import LengthChoice, choose_length, read_task_lengths
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
@@ -41,10 +45,14 @@ def read_recipe_calibration(
         return None
     from edgeq.quantization.blockwise import Calibration
 
-    choice = _choose(recipe, checkpoint, plan)
+    file, samples = Path(recipe.calibration), recipe.samples
+    if recipe.length is None and recipe.task_lengths is None:
+        choice = _length_of_inputs(checkpoint, file)
+        samples = samples * DEFAULT_LENGTH // choice.length if choice else samples
+    else:
+        choice = _choose(recipe, checkpoint, plan)
     given = recipe.length if isinstance(recipe.length, int) else None
-    length = choice.length if choice else given
-    data = read_calibration(checkpoint, Path(recipe.calibration), recipe.samples, length, recipe.seed)
+    data = read_calibration(checkpoint, file, samples, choice.length if choice else given, recipe.seed)
     return Calibration(data, work, sequential=recipe.sequential, length_reason=choice.reason if choice else None)
 
 
@@ -68,5 +76,25 @@ def _choose(recipe: Recipe, checkpoint: Checkpoint, plan: Plan | None) -> Length
     return search_length(checkpoint, plan, WindowSource.open(checkpoint, Path(recipe.calibration)), recipe.seed)
 
 
+def _length_of_inputs(checkpoint: Checkpoint, file: Path) -> LengthChoice | None:
+    """For an encoder, windows about as long as the file's texts, as it reads each by itself.
+
+    Its special tokens, on which its largest activations are, have the share of all tokens that they will have in use.
+    """
+    if is_decoder(checkpoint.config) or holds_token_ids(file):
+        return None
+    context = context_length(checkpoint.config)
+    lengths = Counter(min(_tokens(checkpoint, text), context) for text in read_inputs(file))
+    if lengths.total() < 2:
+        return None
+    choice = choose_length(lengths, context)
+    return replace(choice, reason=f"texts of the calibration file: {choice.reason}")
+
+
 def _tokens(checkpoint: Checkpoint, text: str) -> int:
-    return len(Tokenizer.from_directory(checkpoint.directory).encode(text))
+    return len(_tokenizer(checkpoint.directory).encode(text))
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(directory: Path) -> Tokenizer:
+    return Tokenizer.from_directory(directory)

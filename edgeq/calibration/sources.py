@@ -36,6 +36,18 @@ def read_documents(path: Path) -> list[str]:
     return [document for document in _json_lines(text, path) if document.strip()]
 
 
+def read_inputs(path: Path) -> list[str]:
+    """The texts of a file as an encoder reads them: one per JSON line, or per line of a plain text.
+
+    Raises:
+        EdgeqError: As `read_documents`.
+    """
+    documents = read_documents(path)
+    if path.suffix.lower() in JSON_LINES:
+        return documents
+    return [line for line in documents[0].splitlines() if line.strip()]
+
+
 def read_token_ids(path: Path) -> list[NDArray[np.int64]]:
     """The documents of a file of token ids, each int64 ``[tokens]``.
 

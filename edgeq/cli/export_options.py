@@ -74,7 +74,7 @@ Length = Annotated[
         "--length",
         "--calibration-length",
         help="Tokens per window, or auto: by --task-lengths, or by error on held-out windows. (default: 512, or "
-        "the model's context)",
+        "the model's context; encoders: as long as the file's texts)",
         show_default=False,
     ),
 ]

@@ -104,6 +104,32 @@ def test_a_recipe_searches_without_task_lengths(checkpoint: Checkpoint, tokens: 
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "windows", "length", "reason"),
+    [
+        ("a.txt", 60 * "A man plays a flute.\n" + "\n", 4 * 512 // 8, 8, "texts of the calibration file: half of"),
+        (
+            "a.jsonl",
+            90 * '{"text": "A man plays a flute while the others are dancing."}\n',
+            128 * 512 // 16,
+            16,
+            "texts of",
+        ),
+        ("one.txt", 400 * "A man plays a flute. ", 4, 512, None),
+    ],
+)
+def test_encoders_read_windows_as_long_as_the_texts(
+    minilm: Path, tmp_path: Path, name: str, text: str, windows: int, length: int, reason: str | None
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    recipe = _recipe(file)
+    calibration = read_recipe_calibration(recipe, Checkpoint(minilm), recipe.plan(), None)
+    assert calibration is not None
+    assert calibration.data.ids.shape == (windows, length)
+    assert calibration.length_reason is None if reason is None else reason in str(calibration.length_reason)
+
+
+@pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"length": 64, "task_lengths": "64"}, "--length: two calibration lengths"),

@@ -15,7 +15,11 @@ from edgeq_devices.selftest.run import MODEL
 _EDGEQ, _DEVICES, _OPS = (Path(str(package.__file__)).parent for package in (edgeq.errors, edgeq_devices, edgeq_ops))
 _MODULES = ("background", "conditions", "cpu", "job", "measure", "memory", "throttle", "worker")
 _MAIN = """# SPDX-License-Identifier: Apache-2.0
+import os
 import sys
+
+# Before it is imported: it would upload events while it is measured, and leave an identifier on the board.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if sys.version_info < (3, 11):
     error = "Python 3.11 or later is wanted, found %d.%d; name another with --python" % sys.version_info[:2]

@@ -20,6 +20,7 @@ FACTS = BoardFacts(
     protocol=1,
     system="Linux",
     machine="aarch64",
+    program_machine="aarch64",
     model=None,
     cpu=None,
     features=(),

@@ -32,8 +32,8 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(script.parent), "PYTHONPATH": str(script.parent)}
+def run(script: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(script.parent), "PYTHONPATH": str(script.parent), **changes}
     return subprocess.run(
         [sys.executable, script, *arguments], capture_output=True, text=True, check=False, env=environment
     )
@@ -112,3 +112,12 @@ def test_a_changed_bundle_is_refused(script: Path, tiny_decoder: Any, tmp_path: 
     manifest["files"] = {"../outside": manifest["files"]["model.onnx"]}
     (tmp_path / "edgeq.json").write_text(json.dumps(manifest))
     assert "wanted one inside" in run(script, "profile", str(tmp_path)).stderr
+
+
+def test_onnxruntime_reports_to_nobody(script: Path, tiny_decoder: Any, tmp_path: Path) -> None:
+    home = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"), str(tmp_path))
+    options = ["-p", "8", "-n", "0", "-t", "1", "-r", "1", "--no-power"]
+    done = run(script, "profile", str(tiny_decoder.directory), *options, **home)
+    assert done.returncode == 0, done.stderr
+    written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert written <= {"edgeq"}, "its telemetry leaves an identifier and a session on the board"

@@ -10,7 +10,8 @@ from edgeq.calibration.data import CalibrationData, read_calibration
 from edgeq.checkpoint import Checkpoint
 from evidence.subjects import ENCODER, Subject
 
-SAMPLES, LENGTH, ENCODER_LENGTH = 64, 256, 128
+SAMPLES, LENGTH = 64, 256
+ENCODER_LENGTH = 16  # most sentences have 8 to 20 tokens
 TEXT_CHARACTERS = 1_000_000  # of the calibration text, from its beginning
 
 
@@ -20,4 +21,4 @@ def calibration_data(subject: Subject, seed: int) -> CalibrationData:
         file = Path(directory) / "calibration.txt"
         file.write_text(subject.calibration[:TEXT_CHARACTERS], encoding="utf-8")
         length = ENCODER_LENGTH if subject.name == ENCODER else LENGTH
-        return read_calibration(Checkpoint(subject.checkpoint), file, SAMPLES, length, seed)
+        return read_calibration(Checkpoint(subject.checkpoint), file, SAMPLES * LENGTH // length, length, seed)

@@ -24,6 +24,7 @@ from evidence.layer_errors import layer_errors
 from evidence.others import VOCABULARY, collect_grams
 from evidence.own import bits, linear_bits
 from evidence.quality import DecoderQuality, EncoderQuality
+from evidence.samples import LENGTH as CALIBRATION_LENGTH
 from evidence.samples import SAMPLES, TEXT_CHARACTERS, calibration_data
 from evidence.subjects import ENCODER, Subject
 from evidence.synthetic import run_synthetic
@@ -69,7 +70,7 @@ class W4A8Bench:
             "formats": _formats(quantized),
         }
         model = self._runnable(quantized)
-        if LENGTH in dict(cell.options):
+        if LENGTH in dict(cell.options) and not self._encoder:
             return result | {"tasks": {str(n): self._task(n).measure(model) for n in LENGTHS[cell.model]}}
         return result | self._quality.measure(model)
 
@@ -96,7 +97,7 @@ class W4A8Bench:
         file = self._directory / "calibration.txt"
         file.write_text(self._subject.calibration[:TEXT_CHARACTERS], encoding="utf-8")
         # As many tokens at every length.
-        samples = SAMPLES * 256 // length
+        samples = SAMPLES * CALIBRATION_LENGTH // length
         return Calibration(read_calibration(Checkpoint(self._subject.checkpoint), file, samples, length, cell.seed))
 
     def _task(self, length: int) -> DecoderQuality:

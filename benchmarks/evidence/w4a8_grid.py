@@ -11,6 +11,7 @@ from evidence.subjects import ENCODER
 
 SEED = 0
 LENGTHS = {"stories260K": (64, 128, 512), "babyllama-tok361": (64, 128, 256), "books-6m": (64, 128, 512, 1024)}
+ENCODER_LENGTHS = (16, 32, 64, 128)
 WHOLE: dict[str, Any] = {"rtn.clip": "minmax"}  # the whole range of a row, as in the paper's RTN
 MSE: dict[str, Any] = {"rtn.clip": "mse"}
 LAYERS, SYNTHETIC, LENGTH = "layers", "synthetic", "calibration_length"
@@ -52,10 +53,14 @@ def _cells(model: str) -> Iterator[Cell]:
     for name in ("", "-dint", "-auto"):
         yield _cell(model, f"{three}{name}-asym", "aqas+gptq", {}, SEED)
     yield from _weights_only(model)
-    yield _cell(model, "fp32", LAYERS, {}, SEED)
+    if model != ENCODER:
+        yield _cell(model, "fp32", LAYERS, {}, SEED)
     for length in LENGTHS.get(model, ()):
         for method in ("gptq", "aqas+gptq"):
             yield _cell(model, f"{four}-asym", method, {LENGTH: length}, SEED)
+    for length in ENCODER_LENGTHS if model == ENCODER else ():
+        for name in ("", "-dint"):
+            yield _cell(model, f"{three}{name}-asym", "gptq", {"gptq.clip": "minmax", LENGTH: length}, SEED)
 
 
 def _weights_only(model: str) -> Iterator[Cell]:

@@ -27,6 +27,7 @@ def w4a8_sections(results: Results) -> dict[str, str]:
         "tails": _tail_table(records),
         "outliers": _outlier_table(records),
         "lengths": _length_table(records),
+        "encoder lengths": _encoder_length_table(records),
     }
 
 
@@ -82,6 +83,7 @@ def _encoder_table(records: Sequence[Record]) -> str:
             _chosen(record),
         ]
         for record in _of(records, ENCODER, "mean_cosine")
+        if LENGTH not in dict(record.cell.options)
     ]
     return table(["scheme", "method", "mean cosine", "smallest", "Spearman × 100", "formats chosen"], lines)
 
@@ -142,8 +144,19 @@ def _length_table(records: Sequence[Record]) -> str:
     """Change of the loss by calibration length (rows) and task length (columns)."""
     lines = []
     for record in records:
-        if "tasks" in record.result:
-            length = dict(record.cell.options)[LENGTH]
+        length = dict(record.cell.options).get(LENGTH)
+        if length is not None and "tasks" in record.result:
             changes = [f"{task}: {signed(v['loss_difference'])}" for task, v in record.result["tasks"].items()]
             lines.append([record.cell.model, record.cell.method, str(length), ", ".join(changes)])
     return table(["model", "method", "calibrated with", "nats/token by task length"], lines)
+
+
+def _encoder_length_table(records: Sequence[Record]) -> str:
+    """Mean cosines by calibration length (rows) and format."""
+    found: dict[int, dict[str, str]] = {}
+    for record in _of(records, ENCODER, "mean_cosine"):
+        if (length := dict(record.cell.options).get(LENGTH)) is not None:
+            found.setdefault(length, {})[record.cell.scheme] = f"{record.result['mean_cosine']:.4f}"
+    schemes = sorted({scheme for row in found.values() for scheme in row}, key=len)
+    lines = [[str(length), *(row.get(scheme, "") for scheme in schemes)] for length, row in sorted(found.items())]
+    return table(["calibrated with", *schemes], lines)

@@ -110,7 +110,7 @@ def test_a_recipe_searches_without_task_lengths(checkpoint: Checkpoint, tokens: 
         (
             "a.jsonl",
             90 * '{"text": "A man plays a flute while the others are dancing."}\n',
-            128 * 512 // 16,
+            4 * 512 // 16,
             16,
             "texts of",
         ),

@@ -31,7 +31,7 @@ LIMITS = {
     "w8a32-asym": 1e-9,
     "w3a32g128-dint": 1e-9,
     "w3a32g64-codebook": 1e-9,
-    # 16-bit tables of 2 and 3 planes; of 4 planes prompts are multiplied as floats.
+    # 16-bit tables, for one token and a few; the evenly spread levels of RTN are their worst case (docs/operators.md).
     "w2a32g128-bcq": 2e-9,
     "w3a32g128-bcq": 2e-9,
 }

@@ -10,11 +10,12 @@
 namespace edgeq::kernels {
 namespace {
 
-template <int Tile> EDGEQ_INLINE void load_tile(const void* rows, std::size_t stride) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(stride), "i"(Tile) : "memory");
+/// Rows are Scale · stride bytes apart; Scale is 1, 2, 4 or 8.
+template <int Tile, int Scale = 1> EDGEQ_INLINE void load_tile(const void* rows, std::size_t stride) {
+  asm volatile("tileloadd (%0,%1,%c3), %%tmm%c2" : : "r"(rows), "r"(stride), "i"(Tile), "i"(Scale) : "memory");
 }
-template <int Tile> EDGEQ_INLINE void store_tile(void* rows, std::size_t stride) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(stride), "i"(Tile) : "memory");
+template <int Tile, int Scale = 1> EDGEQ_INLINE void store_tile(void* rows, std::size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,%c3)" : : "r"(rows), "r"(stride), "i"(Tile), "i"(Scale) : "memory");
 }
 template <int Tile> EDGEQ_INLINE void clear_tile() { asm volatile("tilezero %%tmm%c0" : : "i"(Tile)); }
 

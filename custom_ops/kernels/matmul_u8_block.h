@@ -8,6 +8,21 @@
 namespace edgeq::kernels {
 namespace {
 
+/// Packed bytes that the next stretch is decoded from, to be fetched meanwhile into the second-level cache.
+struct U8Ahead {
+  const std::uint8_t* lines;
+  std::size_t count; // lines of 64 bytes
+
+  EDGEQ_MEMBER U8Ahead part(std::size_t index, std::size_t parts) const {
+    const std::size_t first = count * index / parts;
+    return {lines + 64 * first, count * (index + 1) / parts - first};
+  }
+  EDGEQ_MEMBER void fetch() const {
+    for (std::size_t line = 0; line < count; ++line)
+      __builtin_prefetch(lines + 64 * line, 0, 2);
+  }
+};
+
 /// A decoded tile times the tokens of a panel, for the inputs of the tile.
 struct U8Block {
   const DecodedTile* tile;
@@ -15,11 +30,15 @@ struct U8Block {
   const float* scales;        // [block][tokens]
   const std::int32_t* starts; // what sums start with, as scales; or, with zeros in the tile, sums of the activations
   float* y;                   // [tokens][32], added to
+  U8Ahead ahead;
 };
 
 /// Called with a register block that is used no more. Not a destructor: the compiler's tables for exceptions would put
 /// a weak symbol into the object.
 template <class Kernel> EDGEQ_INLINE void finish(const Kernel&) {}
+
+/// Called after a register block has run.
+template <class Kernel> EDGEQ_INLINE void fetch_ahead(const Kernel&, const U8Ahead& ahead) { ahead.fetch(); }
 
 /// Sums of a register block, [tokens][32] in memory: in registers where there are 32 of them, which loads and stores
 /// per block would slow down by a quarter with groups of 32.

@@ -20,12 +20,6 @@ struct U8Product {
   float* y; // [tokens, n]
 };
 
-/// Packed bytes that the next stretch is decoded from.
-struct U8Ahead {
-  const std::uint8_t* lines;
-  std::size_t count; // lines of 64 bytes
-};
-
 /// End of the stretch of inputs from `begin` that fits into a decoded tile: whole groups, or whole blocks of a long
 /// one.
 EDGEQ_INLINE std::size_t u8_stretch_end(const Grouping& inputs, std::size_t begin) {
@@ -53,12 +47,11 @@ EDGEQ_INLINE void matmul_u8_rows(const U8Product& product, std::size_t row, std:
     for (std::size_t panel = first; panel < last; ++panel) {
       const std::size_t token = x.first_token(panel), size = x.panel_size(panel);
       const std::size_t scale = token * inputs.blocks() + inputs.block_index(begin) * size;
+      const U8Ahead part = ahead.part(panel - first, last - first);
       kernel.run({&decoded, x.codes + token * inputs.padded_k + begin * size, x.scales + scale, x.sums + scale,
-                  sums + (token - first_token) * kDecodedRows},
+                  sums + (token - first_token) * kDecodedRows, part},
                  size);
-      const std::size_t done = panel - first, count = last - first;
-      for (std::size_t line = ahead.count * done / count; line < ahead.count * (done + 1) / count; ++line)
-        __builtin_prefetch(ahead.lines + 64 * line, 0, 2); // while the multipliers work, nothing else fetches
+      fetch_ahead(kernel, part);
     }
   }
   finish(kernel);

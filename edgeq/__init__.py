@@ -6,6 +6,7 @@ Nothing heavy is imported before it is used: ``edgeq.load`` brings in ONNX Runti
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from edgeq.version import __version__
 if TYPE_CHECKING:
     from edgeq.exporting import export
     from edgeq.runtime.loading import load
+
+# ONNX Runtime's wheels come with telemetry turned on; what the environment says already stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _LAZY = {"export": "edgeq.exporting", "load": "edgeq.runtime.loading"}
 

@@ -139,8 +139,6 @@ void build_lut_avx512(const float*, const Grouping&, std::size_t, std::uint8_t*,
 void matmul_f32_lut_bcq_8x64_avx512(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_lut_bcq_8x64_avx512_vbmi(const MatmulLut&, std::size_t, std::size_t);
 void matmul_f32_f32_bcq_6x64_avx512(const MatmulBcq&, std::size_t, std::size_t);
-void matmul_f32_a8_bcq_3x16_avx2(const MatmulBcqA8&, std::size_t, std::size_t);
-void matmul_f32_a8_bcq_6x32_avx512(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_a8_bcq_6x16_avx_vnni(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_a8_bcq_7x32_avx512_vnni(const MatmulBcqA8&, std::size_t, std::size_t);
 void matmul_f32_a8_bcq_16x32_amx(const MatmulBcqA8&, std::size_t, std::size_t);

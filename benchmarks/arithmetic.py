@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from comparison import measure, open_chains
-from products import Case
+from products import Case, share_threads
 
 from edgeq_devices.conditions import read_conditions
 from edgeq_devices.tables import aligned_table
@@ -40,7 +40,7 @@ def seconds_per_block(schemes: list[str], given: argparse.Namespace) -> list[flo
     total = [0.0] * len(schemes)
     for shape, count in shapes_of(given).items():
         with tempfile.TemporaryDirectory(prefix="edgeq-benchmark-") as directory:
-            chains = open_chains(Path(directory), [Case("edgeq", scheme) for scheme in schemes], shape, given.threads)
+            chains = open_chains(Path(directory), [Case("edgeq", scheme) for scheme in schemes], shape)
             x = np.random.default_rng(1).standard_normal((1, shape[0]), np.float32)
             rows, _ = measure(chains, x, given.repetitions, given.threads)
         for index, row in enumerate(rows):
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=9)
     given = parser.parse_args()
     conditions = read_conditions()
+    share_threads(given.threads)
     print(aligned_table(HEADERS, table(given), text_columns=("scheme",)), end="")
     print(f"\n{conditions.cpu}, {given.threads} threads; load before {conditions.load_average}")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -98,3 +99,16 @@ def test_engines_know_their_models(comparison: ModuleType, tmp_path: Path) -> No
     with pytest.raises(SystemExit, match="neither a bundle"):
         engines.runtime_of(tmp_path / "absent")
     assert "llama_cpp" not in sys.modules
+
+
+def test_all_operators_share_the_threads_of_the_process(comparison: ModuleType) -> None:
+    script = (
+        "import sys, arithmetic, comparison\n"
+        "comparison.CACHE_MEGABYTES, comparison.PAUSE = 1, 0\n"
+        "comparison.read_once = comparison.multiply_once = lambda threads: 1.0\n"
+        "sys.argv += '--layers 1 --hidden 128 --key-value 64 --intermediate 192 --threads 2 --repetitions 1'.split()\n"
+        "arithmetic.main()\n"
+    )
+    directory = str(Path(str(comparison.__file__)).parent)
+    run = subprocess.run([sys.executable, "-c", script], cwd=directory, capture_output=True, text=True, check=True)
+    assert run.stdout.count("| w4a8g128") == 4

@@ -123,27 +123,28 @@ private:
   template <int Tokens> class Sums {
   public:
     EDGEQ_MEMBER Sums(const U8Block& block, std::size_t row)
-        : y_(block.y + row), scales_(block.scales), starts_(block.starts), factors_(block.tile->scales[0] + row),
-          zeros_(block.tile->zeros[0] + row), end_(factors_ + block.tile->blocks * kDecodedRows) {
+        : y_(block.y + row), scales_(block.scales), starts_(block.starts), tile_(block.tile), row_(row) {
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) values_[t] = V::load_floats(y_ + kDecodedRows * t);
     }
 
-    EDGEQ_MEMBER bool left() const { return factors_ != end_; }
+    EDGEQ_MEMBER bool left() const { return index_ != tile_->blocks; }
 
     /// Adds the products of the next activation block.
     EDGEQ_MEMBER void add(const std::int32_t (&sums)[16][16]) {
-      const __m512 scale = V::load_floats(factors_), shift = V::load_floats(factors_ + kDecodedBlocks * kDecodedRows);
+      const __m512 scale = V::load_floats(tile_->scales[index_] + row_);
+      const __m512 shift = V::load_floats(tile_->shifts[index_] + row_);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         const __m512i start = V::broadcast4(starts_ + t);
         __m512i sum = V::load(sums[t]);
         if (Zeros)
-          sum = V::subtract(V::add(sum, V::all(kIntegerFloatBits)), V::multiply(V::load(zeros_), start));
+          sum = V::subtract(V::add(sum, V::all(kIntegerFloatBits)),
+                            V::multiply(V::load(tile_->zeros[index_] + row_), start));
         else
           sum = V::add(sum, start);
         values_[t] = V::multiply_add(V::multiply_add(V::bits_as_floats(sum), scale, shift), V::broadcast(scales_ + t),
                                      values_[t]);
       }
-      scales_ += Tokens, starts_ += Tokens, factors_ += kDecodedRows, zeros_ += kDecodedRows;
+      scales_ += Tokens, starts_ += Tokens, ++index_;
     }
 
     EDGEQ_MEMBER void store() const {
@@ -155,9 +156,8 @@ private:
     float* y_;
     const float* scales_;
     const std::int32_t* starts_;
-    const float* factors_; // of the rows
-    const std::int32_t* zeros_;
-    const float* end_;
+    const DecodedTile* tile_;
+    std::size_t row_, index_ = 0; // index of the activation block
   };
 
   AmxTiles tiles_;

@@ -23,7 +23,8 @@ import onnx_ir as ir
 from edgeq.bundle.reader import open_bundle
 from edgeq.errors import EdgeqError
 from edgeq_devices.profiling import Request, profile
-from edgeq_devices.results import Measurement, Report
+from edgeq_devices.results import Measurement
+from edgeq_devices.rows import Report
 from edgeq_devices.tables import aligned_table, binary_size, conditions_line
 from edgeq_export.bundle_writer import BundleContents, write_bundle
 

@@ -20,7 +20,8 @@ from edgeq_devices.profiling import Request, profile
 
 if TYPE_CHECKING:
     from edgeq.allocation.shapes import Product
-    from edgeq_devices.results import Measurement, Report
+    from edgeq_devices.results import Measurement
+    from edgeq_devices.rows import Report
 
 Progress = Callable[[str, int, int], None]
 KERNEL = "_kernel_time"

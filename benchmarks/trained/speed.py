@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeq.exporting import export
 from edgeq_devices.profiling import Request, profile
-from edgeq_devices.results import Report
+from edgeq_devices.rows import Report
 from trained.variants import SCHEMES
 
 PROMPT, GENERATED, REPETITIONS = 128, 64, 3

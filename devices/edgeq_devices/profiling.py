@@ -20,7 +20,8 @@ from edgeq_devices.external.meter import Read, add_energy, open_meter
 from edgeq_devices.facts import model_facts
 from edgeq_devices.job import Job, Model, Test, plan
 from edgeq_devices.remote import BusyBoardError
-from edgeq_devices.results import Measurement, ModelFacts, Report
+from edgeq_devices.results import Measurement, ModelFacts
+from edgeq_devices.rows import Report
 from edgeq_devices.session import Session, holder, open_session
 
 IDLE_SECONDS = 2.0

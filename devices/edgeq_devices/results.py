@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from edgeq_devices.conditions import Conditions
 from edgeq_devices.energy import Energy, phase_energy
 from edgeq_devices.event_checks import frame_of
 from edgeq_devices.events import (
@@ -28,7 +27,6 @@ from edgeq_devices.flags import find_flags
 from edgeq_devices.job import Job
 from edgeq_devices.memory import Memory
 from edgeq_devices.power.source import Rails
-from edgeq_devices.rows import row_of
 from edgeq_devices.samples import Percentiles, Summary, rates
 from edgeq_devices.traces import unpack_trace
 
@@ -186,44 +184,3 @@ class Measurement:
 
 def _all(kind: type[Kind], events: Sequence[object]) -> tuple[Kind, ...]:
     return tuple(event for event in events if isinstance(event, kind))
-
-
-@dataclass(frozen=True)
-class Report:
-    """A model, the machine, and what was measured.
-
-    Attributes:
-        model: The bundle.
-        device: The machine, as ``--device`` names it.
-        board: Name of the board's description.
-        measurements: Its rows.
-    """
-
-    model: ModelFacts
-    device: str
-    board: str
-    measurements: tuple[Measurement, ...]
-
-    @property
-    def conditions(self) -> Conditions | None:
-        """The machine before the first row."""
-        return self.measurements[0].before.state if self.measurements else None
-
-    def with_measurement(self, measurement: Measurement) -> Report:
-        """The report with one row more."""
-        return replace(self, measurements=(*self.measurements, measurement))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat dictionary per measurement; names shared with llama-bench mean the same here."""
-        return [row_of(self, measurement) for measurement in self.measurements]
-
-    def to_json(self) -> dict[str, Any]:
-        """The whole report."""
-        conditions = asdict(self.conditions) if self.conditions else None
-        return {
-            "model": asdict(self.model),
-            "device": self.device,
-            "board": self.board,
-            "conditions": conditions,
-            "results": self.rows(),
-        }

@@ -1,15 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A measurement as one flat dictionary; names shared with llama-bench mean the same here."""
+"""A report as flat dictionaries, one for each measurement; names shared with llama-bench mean the same here."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from edgeq_devices.conditions import Conditions
+from edgeq_devices.results import Measurement, ModelFacts
 from edgeq_devices.samples import rates
 
-if TYPE_CHECKING:
-    from edgeq_devices.results import Measurement, ModelFacts, Report
+
+@dataclass(frozen=True)
+class Report:
+    """A model, the machine, and what was measured.
+
+    Attributes:
+        model: The bundle.
+        device: The machine, as ``--device`` names it.
+        board: Name of the board's description.
+        measurements: Its rows.
+    """
+
+    model: ModelFacts
+    device: str
+    board: str
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """The machine before the first row."""
+        return self.measurements[0].before.state if self.measurements else None
+
+    def with_measurement(self, measurement: Measurement) -> Report:
+        """The report with one row more."""
+        return replace(self, measurements=(*self.measurements, measurement))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dictionary per measurement; names shared with llama-bench mean the same here."""
+        return [row_of(self, measurement) for measurement in self.measurements]
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report."""
+        conditions = asdict(self.conditions) if self.conditions else None
+        return {
+            "model": asdict(self.model),
+            "device": self.device,
+            "board": self.board,
+            "conditions": conditions,
+            "results": self.rows(),
+        }
 
 
 def row_of(report: Report, measured: Measurement) -> dict[str, Any]:

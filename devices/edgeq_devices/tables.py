@@ -12,7 +12,8 @@ from typing import Any
 
 from edgeq_devices.conditions import Conditions, processor_ranges
 from edgeq_devices.operator_groups import groups
-from edgeq_devices.results import Measurement, Report
+from edgeq_devices.results import Measurement
+from edgeq_devices.rows import Report
 
 MIB = 1024**2
 _TEXT_COLUMNS = ("model", "scheme")

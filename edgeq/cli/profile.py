@@ -15,7 +15,7 @@ from edgeq.errors import EdgeqError
 
 if TYPE_CHECKING:
     from edgeq_devices.profiling import Request
-    from edgeq_devices.results import Report
+    from edgeq_devices.rows import Report
 
 
 def command(

@@ -15,7 +15,8 @@ from edgeq_devices.measure import Timing
 from edgeq_devices.memory import Memory
 from edgeq_devices.power.source import Description, Quantity, Rail
 from edgeq_devices.power.window import Window
-from edgeq_devices.results import Measurement, ModelFacts, Report
+from edgeq_devices.results import Measurement, ModelFacts
+from edgeq_devices.rows import Report
 from edgeq_devices.tables import (
     aligned_table,
     binary_size,

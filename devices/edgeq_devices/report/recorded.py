@@ -14,7 +14,8 @@ from edgeq_devices.answers import parse_answer, printable
 from edgeq_devices.board_facts import read_facts
 from edgeq_devices.events import parse_events
 from edgeq_devices.job import Job
-from edgeq_devices.results import Measurement, ModelFacts, Report
+from edgeq_devices.results import Measurement, ModelFacts
+from edgeq_devices.rows import Report
 from edgeq_devices.session import kind_of, rails_of
 
 

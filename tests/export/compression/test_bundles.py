@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ import pytest
 
 from edgeq.bundle.manifest import LayerRecord
 from edgeq.bundle.reader import open_bundle
+from edgeq.compression.choice import Form
 from edgeq.errors import EdgeqError
 from edgeq.formats.compression import read_header
 from edgeq.runtime.session import open_session
 from edgeq_export.compression import measuring
 from edgeq_export.compression.bundles import open_graph
-from edgeq_export.compression.choosing import choose
+from edgeq_export.compression.choosing import choose, measure_forms
 from edgeq_export.compression.compressing import Request, compress_bundle
 from edgeq_export.compression.storing import Storage, compress_graph
 from tests.export.compression.graphs import write_graph
@@ -106,21 +108,43 @@ def test_the_same_request_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> 
     assert (tmp_path / "a" / "edgeq.json").read_bytes() == (tmp_path / "b" / "edgeq.json").read_bytes()
 
 
-def test_choices_keep_the_budget(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "SECONDS", 1e-3)
     monkeypatch.setattr(measuring, "WORKING_SET", 1 << 16)
+
+
+def paced(forms: list[list[Form]], seconds: dict[str, float]) -> list[list[Form]]:
+    """The measured forms with times that depend on no machine."""
+    return [[replace(form, seconds=seconds[form.name]) for form in own] for own in forms]
+
+
+@pytest.mark.usefixtures("quick")
+def test_choices_keep_the_budget(bundle: Path, tmp_path: Path) -> None:
     graph = open_graph(bundle)
-    free = choose(graph, ["rans", "nibble"], max_memory=10**9, threads=1)
-    assert {storage.mode for storage in free.storages.values()} <= {"raw", "load"}
-    least = sum(min(form.memory for form in forms) for forms in free.forms) + free.others
-    tight = choose(graph, ["rans", "nibble"], max_memory=least, threads=1)
+    measured = measure_forms(graph, ["rans", "nibble"], threads=1)
+    forms = paced(measured, {"raw": 1.0, "nibble": 2.0, "rans": 3.0})
+    free = choose(graph, ["rans", "nibble"], max_memory=10**9, forms=forms)
+    assert {form.name for form in free.plan.forms} == {"raw"}
+    least = sum(min(form.memory for form in own) for own in forms) + free.others
+    tight = choose(graph, ["rans", "nibble"], max_memory=least, forms=forms)
     assert tight.memory == least < free.raw_memory
     with pytest.raises(EdgeqError, match="do not fit"):
-        choose(graph, ["rans", "nibble"], max_memory=least - 1, threads=1)
+        choose(graph, ["rans", "nibble"], max_memory=least - 1, forms=forms)
     outcome = compress_bundle(bundle, tmp_path / "out", Request("auto", max_memory=least, threads=1))
     assert outcome.choice is not None
+    assert outcome.choice.memory == least
     for found, wanted in zip(outputs(tmp_path / "out"), outputs(bundle), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_faster_compressed_stays_so(bundle: Path) -> None:
+    graph = open_graph(bundle)
+    forms = paced(measure_forms(graph, ["rans"], threads=1), {"raw": 2.0, "rans": 1.0})
+    choice = choose(graph, ["rans"], max_memory=10**9, forms=forms)
+    assert [form.name for form in choice.plan.forms] == ["rans", "rans", "rans", "raw"]
+    assert {storage.mode for storage in choice.storages.values()} == {"use", "raw"}
 
 
 def test_graphs_are_compressed_before_they_are_written(bundle: Path) -> None:

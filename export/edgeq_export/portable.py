@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from edgeq.bundle.manifest import LayerRecord
 from edgeq.errors import EdgeqError
-from edgeq.formats import UniformFormat
+from edgeq.formats import DintFormat, UniformFormat
 from edgeq.quantization.operators import DOMAIN
 from edgeq.quantization.plan import Plan
 from edgeq.schemes import Scheme
@@ -29,7 +29,7 @@ from edgeq_export.portable_nodes import (
 
 STOCK_OPERATORS = {"DintGemm": "MatMulNBits", "QuantGather": "GatherBlockQuantized"}
 # With float activations MatMulNBits has kernels for 4 bits only; at 2 and 8 bits every call decodes the whole matrix,
-# which is 100 times slower.
+# which is 100 times slower. None of them computes in bfloat16.
 FLOAT_ACTIVATION_BITS = 4
 
 
@@ -64,15 +64,17 @@ def check_portable(scheme: Scheme, layers: str = "") -> None:
 
 
 def nearest_portable(scheme: Scheme) -> Scheme:
-    """The most similar scheme that stock operators have: no fewer bits, the nearest group size."""
+    """The most similar scheme that stock operators have: no fewer bits, the nearest group size, as symmetric."""
     fmt = scheme.weights
     if fmt is None:
         return scheme
     bits = min(width for width in BITS if width >= fmt.bits)
     group_size = min(BLOCK_SIZES, key=lambda size: abs(size - (fmt.group_size or 128)))
-    symmetric = isinstance(fmt, UniformFormat) and fmt.symmetric
-    keeps_activations = scheme.activation_bits != 32 or bits == FLOAT_ACTIVATION_BITS
-    return Scheme(UniformFormat(bits, group_size, symmetric), scheme.activation_bits if keeps_activations else None)
+    symmetric = isinstance(fmt, UniformFormat | DintFormat) and fmt.symmetric  # the others have an offset of their own
+    activations = scheme.activation_bits
+    if activations in (16, 32):
+        activations = 32 if bits == FLOAT_ACTIVATION_BITS else None
+    return Scheme(UniformFormat(bits, group_size, symmetric), activations)
 
 
 def portable_record(record: LayerRecord) -> LayerRecord:

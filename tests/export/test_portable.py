@@ -175,6 +175,14 @@ def test_lazy_tensors_have_the_declared_shapes():
         ("w2a32g64", "w2g64"),
         ("w8a32g64", "w8g64"),
         ("w3a32g64", "w4a32g64"),
+        ("w3a16g64", "w4a32g64"),
+        ("w8a16g64", "w8g64"),
+        ("w4a8g128-dint", "w4a8g128"),
+        ("w4a8-dint-asym", "w4a8g128-asym"),
+        ("w3g64-dint0.25", "w4g64"),
+        ("w4g64-auto", "w4g64"),
+        ("w4a8tg64-auto-asym", "w4a8g64-asym"),
+        ("w3g64-codebook", "w4g64-asym"),
     ],
 )
 def test_schemes_without_a_stock_operator_are_refused_with_the_nearest(scheme, nearest):

@@ -59,6 +59,7 @@ def _describe(outcome: Outcome, output: Path | None, seconds: float) -> dict[str
         **_sizes(manifest),
         "layers": [layer.model_dump() for layer in manifest.layers],
         "not_compressible": outcome.raw,
+        "not_smaller": outcome.not_smaller,
         "choice": None if choice is None else _describe_choice(choice),
         "seconds": seconds,
     }
@@ -99,6 +100,8 @@ def _print(outcome: Outcome, output: Path | None, seconds: float) -> None:
         )
     if outcome.raw:
         print(f"Stored as they are, in formats that no codec takes: {', '.join(outcome.raw)}")
+    if outcome.not_smaller:
+        print(f"Stored as they are, no smaller when compressed: {', '.join(outcome.not_smaller)}")
 
 
 def _print_choice(choice: Choice) -> None:

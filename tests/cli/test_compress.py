@@ -30,6 +30,16 @@ def test_decoding_at_load_is_the_default(edgeq, bundle, tmp_path):
     assert "| entropy |" in shown
 
 
+def test_what_would_not_be_smaller_is_listed(edgeq, tmp_path):
+    write_graph(tmp_path / "wide", deviation=40.0)
+    arguments = ("compress", tmp_path / "wide", "--mode", "use", "--codec", "nibble", "-o", tmp_path / "out")
+    found = "no smaller when compressed: head.weight.data, up.weight.data, gate.weight.data\n"
+    assert found in edgeq(*arguments).out
+    described = json.loads(edgeq(*arguments, "--force", "--json").out)
+    assert described["not_smaller"] == ["head.weight.data", "up.weight.data", "gate.weight.data"]
+    assert described["stored"] == described["raw"]
+
+
 def test_a_limit_asks_for_measurements(edgeq, bundle, tmp_path, quick):
     outcome = edgeq("compress", bundle, "-o", tmp_path / "out", "--max-memory", "1GB", "-t", 1)
     assert outcome.code == 0

@@ -46,9 +46,11 @@ def _predictions(choice: Choice) -> dict[str, Any]:
         "raw_seconds": choice.raw_seconds,
         "storage_bandwidth": choice.bandwidth,
         "forms": dict(Counter(form.name for form in choice.plan.forms)),
-        "bytes_per_second": {
-            name: sum(forms[0].memory for forms in choice.forms)
-            / sum(form.seconds for forms in choice.forms for form in forms if form.name == name)
-            for name in ("raw", *CODECS)
-        },
+        "bytes_per_second": {name: _speed(choice, name) for name in ("raw", *CODECS)},
     }
+
+
+def _speed(choice: Choice, name: str) -> float | None:
+    """Raw bytes per second of the units that have a form; ``None`` where none has."""
+    own = [(forms[0].memory, form.seconds) for forms in choice.forms for form in forms if form.name == name]
+    return sum(memory for memory, _ in own) / sum(seconds for _, seconds in own) if own else None

@@ -175,7 +175,7 @@ def _plans(lines: list[dict[str, Any]], speeds: list[dict[str, Any]]) -> str:
                 memory,
                 _milliseconds(line["seconds"] - line["raw_seconds"]),
                 more,
-                *(f"{speed / GIGA:.2f}" for speed in line["bytes_per_second"].values()),
+                *("" if speed is None else f"{speed / GIGA:.2f}" for speed in line["bytes_per_second"].values()),
             ]
         )
     header = [

@@ -91,7 +91,7 @@ def choose(
 
 
 def measure_forms(graph: OpenGraph, codecs: Sequence[str], threads: int | None = None) -> list[list[Form]]:
-    """The forms that each unit can take, raw first, with their sizes and measured times.
+    """The forms that each unit can take, raw first and then those that are smaller, with sizes and measured times.
 
     Args:
         graph: The bundle.
@@ -125,7 +125,8 @@ def _forms(unit: Unit, times: Times) -> list[Form]:
     forms = []
     for name, seconds in times.items():
         sizes = [_size(weight, name) for weight in unit.weights]
-        forms.append(Form(name, PAGE * sum(pages(size) for size in sizes), seconds))
+        if name == RAW or sum(sizes) < unit.raw_size:
+            forms.append(Form(name, PAGE * sum(pages(size) for size in sizes), seconds))
     return forms
 
 

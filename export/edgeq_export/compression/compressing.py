@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from edgeq.progress import Progress
 from edgeq_export.compression.bundles import OpenGraph, open_graph, write_compressed
 from edgeq_export.compression.choosing import Choice, choose
 from edgeq_export.compression.storing import Mode, Storage, store_alike
-from edgeq_export.compression.units import Unit
+from edgeq_export.compression.units import Unit, find_units
 from edgeq_export.output_directory import check_output
 
 DEFAULT_SLOWDOWN = 1.1
@@ -62,11 +62,13 @@ class Outcome:
     Attributes:
         manifest: Of the new bundle; that of the old one in a dry run.
         raw: Names of the weights that no codec takes.
+        not_smaller: Names of those that stayed raw because they would take as many bytes compressed, or more.
         choice: What was measured and chosen, with ``auto``.
     """
 
     manifest: Manifest
     raw: list[str]
+    not_smaller: list[str]
     choice: Choice | None = None
 
 
@@ -100,10 +102,11 @@ def compress_bundle(
         storages = choice.storages
     elif request.mode != "raw":
         storages = store_alike(graph.units, Storage(request.mode, request.codec or "rans"))
-    manifest = graph.bundle.manifest
+    manifest, not_smaller = graph.bundle.manifest, []
     if output is not None:
         manifest = write_compressed(graph, output, storages, force=force, progress=progress)
-    return Outcome(manifest, _untaken(graph.units), choice)
+        not_smaller = _not_smaller(graph, storages)
+    return Outcome(manifest, _untaken(graph.units), not_smaller, choice)
 
 
 def _measure(graph: OpenGraph, request: Request) -> Choice:
@@ -116,6 +119,13 @@ def _measure(graph: OpenGraph, request: Request) -> Choice:
         max_slowdown=request.max_slowdown if limited else DEFAULT_SLOWDOWN,
         threads=request.threads,
     )
+
+
+def _not_smaller(graph: OpenGraph, storages: Mapping[str, Storage]) -> list[str]:
+    """Weights that are raw in the graph as it was written, and were not meant to be."""
+    written = find_units(graph.model)
+    meant = {name for name, storage in storages.items() if storage.mode != "raw"}
+    return [w.name for unit in written if unit.name in meant for w in unit.weights if not w.mode]
 
 
 def _untaken(units: Sequence[Unit]) -> list[str]:

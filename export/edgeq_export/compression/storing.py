@@ -53,7 +53,7 @@ Records = dict[str, CompressionRecord | None]
 def compress_graph(
     model: ir.Model, layers: Iterable[LayerRecord], storage: Storage, progress: Progress | None = None
 ) -> list[LayerRecord]:
-    """Stores all weights of a graph that the codec takes in one form; returns the layers' records.
+    """Stores all weights of a graph that the codec takes and makes smaller in one form; returns the layers' records.
 
     Args:
         model: The graph, changed in place.
@@ -92,7 +92,7 @@ def store(units: Sequence[Unit], storages: Mapping[str, Storage], progress: Prog
 
     Args:
         units: All units of a graph.
-        storages: By the unit's name; units without one are stored raw.
+        storages: By the unit's name; units without one are stored raw, and so are those that would not be smaller.
         progress: Told the stage ``compress``.
 
     Returns:
@@ -105,11 +105,7 @@ def store(units: Sequence[Unit], storages: Mapping[str, Storage], progress: Prog
     for step, unit in enumerate(units):
         if progress:
             progress("compress", step, len(units))
-        storage = storages.get(unit.name, Storage())
-        for weight in unit.weights:
-            records[weight.name] = _store(weight, storage)
-        for node in unit.nodes:
-            _mark(node, storage.mode)
+        records |= _store(unit, storages.get(unit.name, Storage()))
     if progress:
         progress("compress", len(units), len(units))
     return records
@@ -145,18 +141,37 @@ def _layer_of(name: str) -> str:
     return name.removesuffix(".weight.data")
 
 
-def _store(weight: Weight, storage: Storage) -> CompressionRecord | None:
-    if storage.mode == "raw" and not weight.mode:
+def _store(unit: Unit, storage: Storage) -> Records:
+    if storage.mode == "raw" or (records := _compress(unit, storage)) is None:
+        storage, records = Storage(), _restore(unit)
+    for node in unit.nodes:
+        _mark(node, storage.mode)
+    return records
+
+
+def _restore(unit: Unit) -> Records:
+    for weight in unit.weights:
+        if weight.mode:
+            _replace(weight, weight.packed())
+    return {weight.name: None for weight in unit.weights}
+
+
+def _compress(unit: Unit, storage: Storage) -> Records | None:
+    """The records of a unit in another form; none, and nothing changed, where that takes as many bytes or more."""
+    coded = [_coded(weight, storage) for weight in unit.weights]
+    if sum(data.size for data, _ in coded) >= unit.raw_size:
         return None
-    if storage.mode == "raw":
-        _replace(weight, weight.packed())
-        return None
+    for weight, (data, _) in zip(unit.weights, coded, strict=True):
+        if weight.codec() != storage.codec:
+            _replace(weight, data)
+    return {weight.name: record for weight, (_, record) in zip(unit.weights, coded, strict=True)}
+
+
+def _coded(weight: Weight, storage: Storage) -> tuple[NDArray[np.uint8], CompressionRecord]:
     packed = weight.packed()
-    data = weight.stored() if weight.codec() == storage.codec else None
-    if data is None:
-        data = compress(packed, weight.fmt, weight.rows, weight.columns, storage.codec)
-        _replace(weight, data)
-    return CompressionRecord(
+    same = weight.codec() == storage.codec
+    data = weight.stored() if same else compress(packed, weight.fmt, weight.rows, weight.columns, storage.codec)
+    return data, CompressionRecord(
         codec="rans" if storage.codec == "rans" else "nibble",
         mode="use" if storage.mode == "use" else "load",
         raw_size=packed.size,

@@ -13,39 +13,39 @@ from edgeq.formats import CodebookFormat, Format, UniformFormat, UniformTensor
 from edgeq.quantization.operators import DOMAIN, gather_operator, matmul_operator
 from edgeq_export.bundle_writer import BundleContents, write_bundle
 
-WIDTH, VOCABULARY = 96, 200
+WIDTH, INNER, VOCABULARY = 96, 192, 200
 INT8, INT4, LEVELS = UniformFormat(8), UniformFormat(4, 32), CodebookFormat(3, 32)
 
 
-def packed(fmt: Format, rows: int, columns: int, seed: int) -> np.ndarray:
-    """Random weights; codes of int8 are narrow, as coarse steps make them."""
+def packed(fmt: Format, rows: int, columns: int, seed: int, deviation: float = 2.5) -> np.ndarray:
+    """Random weights; codes of int8 are narrow, as coarse steps make them, unless they are to deviate more."""
     random = np.random.default_rng(seed)
     if not isinstance(fmt, UniformFormat):
         return random.integers(0, 60, fmt.packed_size(rows, columns), np.uint8)
     half = 2 ** (fmt.bits - 1)
-    codes = np.clip(np.round(random.standard_normal((rows, columns)) * 2.5), -half, half - 1) + half
+    codes = np.clip(np.round(random.standard_normal((rows, columns)) * deviation), -half, half - 1) + half
     scales = np.full((rows, -(-columns // (fmt.group_size or columns))), 0.01, np.float16)
     return fmt.pack(UniformTensor(codes.astype(np.uint8), scales))
 
 
-def write_graph(directory: Path) -> Manifest:
-    """Writes the bundle: token ids to logits."""
+def write_graph(directory: Path, deviation: float = 2.5) -> Manifest:
+    """Writes the bundle: token ids to logits; ``deviation`` is that of the uniform codes."""
     weights = {
         "head": (INT8, VOCABULARY, WIDTH),
-        "up": (INT8, 64, WIDTH),
+        "up": (INT8, INNER, WIDTH),
         "gate": (INT8, 33, WIDTH),
-        "small": (INT4, WIDTH, 64),
+        "small": (INT4, WIDTH, INNER),
         "odd": (LEVELS, WIDTH, WIDTH),
     }
     values = {
-        name: _constant(f"{name}.weight.data", packed(fmt, rows, columns, seed))
+        name: _constant(f"{name}.weight.data", packed(fmt, rows, columns, seed, deviation))
         for seed, (name, (fmt, rows, columns)) in enumerate(weights.items())
     }
     ids = ir.val("ids", dtype=ir.DataType.INT64, shape=ir.Shape([1, "tokens"]))
     gather = _node(*gather_operator(INT8, VOCABULARY, WIDTH), [ids, values["head"]], 1)
-    fused, attributes = matmul_operator(INT8, 64, WIDTH, None)
+    fused, attributes = matmul_operator(INT8, INNER, WIDTH, None)
     both = _node(fused, attributes | {"N1": 33}, [gather.outputs[0], values["up"], None, values["gate"], None], 2)
-    small = _node(*matmul_operator(INT4, WIDTH, 64, None), [both.outputs[0], values["small"]], 1)
+    small = _node(*matmul_operator(INT4, WIDTH, INNER, None), [both.outputs[0], values["small"]], 1)
     odd = _node(*matmul_operator(LEVELS, WIDTH, WIDTH, None), [small.outputs[0], values["odd"]], 1)
     head = _node(*matmul_operator(INT8, VOCABULARY, WIDTH, None), [odd.outputs[0], values["head"]], 1)
     outputs = [head.outputs[0], both.outputs[1]]

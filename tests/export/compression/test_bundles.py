@@ -23,6 +23,7 @@ from edgeq_export.compression.bundles import open_graph
 from edgeq_export.compression.choosing import choose, measure_forms
 from edgeq_export.compression.compressing import Request, compress_bundle
 from edgeq_export.compression.storing import Storage, compress_graph
+from edgeq_export.compression.units import Unit
 from tests.export.compression.graphs import write_graph
 
 IDS = np.arange(7, dtype=np.int64)[None]
@@ -67,6 +68,33 @@ def test_compressed_bundles_compute_the_same_bits(bundle: Path, tmp_path: Path, 
     assert (record.codec, record.mode, record.raw_size) == (codec, mode, layers(bundle)["embed"].size)
     assert records["embed"].raw_size == layers(bundle)["embed"].size
     assert 3.0 < record.entropy < 3.7  # normal, 2.5 steps wide: 3.37 bits
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with codes as rounding to the finest steps makes them: most of 256 occur."""
+    directory = tmp_path_factory.mktemp("compression") / "wide"
+    write_graph(directory, deviation=40.0)
+    return directory
+
+
+def test_what_would_not_be_smaller_stays_raw(wide: Path, tmp_path: Path) -> None:
+    outcome = compress_bundle(wide, tmp_path / "out", Request("use", "nibble"))
+    assert outcome.not_smaller == ["head.weight.data", "up.weight.data", "gate.weight.data"]
+    assert layers(tmp_path / "out") == layers(wide)
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == (wide / "model.onnx").read_bytes()
+    assert compress_bundle(wide, tmp_path / "rans", Request("use", "rans")).not_smaller == []
+    assert all(record.size <= record.raw_size for record in layers(tmp_path / "rans").values())
+
+
+def test_what_is_stored_larger_becomes_raw_again(wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles of before that rule."""
+    with monkeypatch.context() as changed:
+        changed.setattr(Unit, "raw_size", 1 << 40)
+        compress_bundle(wide, tmp_path / "larger", Request("use", "nibble"))
+    assert layers(tmp_path / "larger")["up"].size > layers(wide)["up"].size
+    compress_bundle(tmp_path / "larger", tmp_path / "again", Request("load", "nibble"))
+    assert layers(tmp_path / "again") == layers(wide)
 
 
 def test_records_say_what_the_graph_holds(bundle: Path, tmp_path: Path) -> None:
@@ -145,6 +173,12 @@ def test_what_is_faster_compressed_stays_so(bundle: Path) -> None:
     choice = choose(graph, ["rans"], max_memory=10**9, forms=forms)
     assert [form.name for form in choice.plan.forms] == ["rans", "rans", "rans", "raw"]
     assert {storage.mode for storage in choice.storages.values()} == {"use", "raw"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_forms_that_are_not_smaller_are_not_chosen_between(wide: Path) -> None:
+    forms = measure_forms(open_graph(wide), ["rans", "nibble"], threads=1)
+    assert [[form.name for form in own] for own in forms] == [*[["raw", "rans"]] * 3, ["raw"]]
 
 
 def test_graphs_are_compressed_before_they_are_written(bundle: Path) -> None:

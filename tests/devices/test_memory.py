@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import gc
 import subprocess
 import sys
 
@@ -36,10 +37,12 @@ def test_a_missing_field_is_named(field):
 
 
 def test_own_memory_grows_by_what_is_written():
+    gc.collect()
     before = read_memory()
-    block = bytearray(b"x") * (32 << 20)
-    assert 32 << 20 <= read_memory().anonymous - before.anonymous < 34 << 20
-    assert len(block) == 32 << 20
+    block = bytearray(b"x") * (64 << 20)
+    # The kernel's counters lag by some pages per processor, and huge pages are rounded up.
+    assert read_memory().anonymous - before.anonymous == pytest.approx(64 << 20, abs=8 << 20)
+    assert len(block) == 64 << 20
 
 
 def test_maximum_takes_each_field_by_itself():
@@ -59,7 +62,7 @@ def test_the_sampler_keeps_a_peak_that_has_passed():
             now = read_memory(process.pid)
         process.stdin.write("\n")
         process.stdin.close()
-    assert sampler.peak.anonymous - now.anonymous >= 60 << 20
+    assert sampler.peak.anonymous - now.anonymous >= 56 << 20
 
 
 def test_the_sampler_stops_when_its_process_ends():

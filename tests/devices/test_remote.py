@@ -27,7 +27,7 @@ from edgeq_devices.job import Job, Model, Test
 from edgeq_devices.remote import BusyBoardError, measure_events
 from edgeq_devices.results import Measurement
 from edgeq_devices.transports import LocalTransport
-from tests.devices.processes import agents_running, wait_until
+from tests.devices.processes import PATIENCE, agents_running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -146,43 +146,46 @@ def test_one_at_a_time(board: Board, job: Job, root: Path) -> None:
         measure_events(board, job)
 
 
-def test_a_worker_that_is_killed_is_reported(board: Board, job: Job) -> None:
+def test_a_worker_that_is_killed_is_reported(board: Board, job: Job, root: Path) -> None:
     def kill(event: dict[str, Any]) -> None:
         if event["event"] == "loaded":
-            os.kill(agents_running("work")[-1], signal.SIGKILL)
+            (worker,) = agents_running(root, "work")
+            os.kill(worker, signal.SIGKILL)
 
     with pytest.raises(EdgeqError, match=r"pp8\+tg4: .* ended without a result, found SIGKILL.*run out of memory"):
         measure_events(board, replace(job, repetitions=100_000), kill)
 
 
-def test_an_agent_that_is_killed_takes_its_worker_along(board: Board, job: Job) -> None:
+def test_an_agent_that_is_killed_takes_its_worker_along(board: Board, job: Job, root: Path) -> None:
     workers: list[int] = []
 
     def kill(event: dict[str, Any]) -> None:
         if event["event"] == "repetition" and not workers:
-            workers.extend(agents_running("work"))
-            os.kill(agents_running("measure")[-1], signal.SIGKILL)
+            workers.extend(agents_running(root, "work"))
+            (agent,) = agents_running(root, "measure")
+            os.kill(agent, signal.SIGKILL)
 
     with pytest.raises(EdgeqError, match="ended without a result, found SIGKILL"):
         measure_events(board, replace(job, repetitions=100_000), kill)
-    wait_until(lambda: not set(workers) & set(agents_running("work")))
+    assert workers
+    wait_until(lambda: not agents_running(root, "work"))
 
 
-def test_an_interrupt_leaves_no_process_on_the_board(board: Board, job: Job) -> None:
+def test_an_interrupt_leaves_no_process_on_the_board(board: Board, job: Job, root: Path) -> None:
     workers: list[int] = []
 
     def interrupt(event: dict[str, Any]) -> None:
         if event["event"] == "repetition":
-            workers.extend(agents_running("work"))
+            workers.extend(agents_running(root, "work"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         measure_events(board, replace(job, repetitions=100_000), interrupt)
     assert workers
-    wait_until(lambda: not set(workers) & set(agents_running("work")))
+    wait_until(lambda: not agents_running(root, "measure", "work"))
 
 
-def test_a_host_that_dies_leaves_no_process_on_the_board(board: Board, job: Job) -> None:
+def test_a_host_that_dies_leaves_no_process_on_the_board(board: Board, job: Job, root: Path) -> None:
     command = board.transport.command(board.command("measure"))
     agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert agent.stdin is not None
@@ -191,12 +194,11 @@ def test_a_host_that_dies_leaves_no_process_on_the_board(board: Board, job: Job)
     agent.stdin.flush()
     while json.loads(agent.stdout.readline())["event"] != "repetition":
         pass
-    workers = agents_running("work")
-    assert workers
+    assert agents_running(root, "work")
     agent.stdin.close()
     threading.Thread(target=agent.stdout.read, daemon=True).start()
-    assert agent.wait(30) == 3
-    wait_until(lambda: not set(workers) & set(agents_running("work")))
+    assert agent.wait(PATIENCE) == 3
+    wait_until(lambda: not agents_running(root, "measure", "work"))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
@@ -56,7 +57,8 @@ def run_sshd(directory: Path) -> Iterator[Server]:
     port = configure(directory)
     process = subprocess.Popen([SSHD, "-D", "-e", "-f", directory / "server"], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: listens(port))
+        wait_until(lambda: listens(port) or process.poll() is not None)
+        assert process.poll() is None, "sshd has ended: another process has taken its port?"
         yield Server(port, directory, process)
     finally:
         process.terminate()
@@ -86,10 +88,13 @@ def configure(directory: Path, seen: Path | None = None) -> int:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """One below those that the kernel gives to connections: nobody takes it before the server does."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = SystemRandom().randrange(2048, max(first, 4096))
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port: int) -> bool:

@@ -56,33 +56,38 @@ def test_words_bytes_and_exit_codes_pass_unchanged(transport: AdbTransport) -> N
 
 
 def test_a_bundle_is_deployed_and_measured(transport: AdbTransport, tiny_decoder: Any) -> None:
-    board = Board(transport, sys.executable)
+    board, root = Board(transport, sys.executable), Path(transport.root)
     model = deploy(board, open_bundle(tiny_decoder.directory), library=None)
     events = measure_events(board, Job(model, Test(prompt=8, generate=4), threads=1, repetitions=2))
     assert [event["event"] for event in events].count("repetition") == 2
 
     def interrupt(event: dict[str, Any]) -> None:
         if event["event"] == "repetition":
+            assert agents_running(root, "work")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         measure_events(board, Job(model, Test(prompt=8), threads=1, repetitions=1_000_000), interrupt)
-    wait_until(lambda: not agents_running("measure", "work"))
+    wait_until(lambda: not agents_running(root, "measure", "work"))
 
 
 def test_a_device_that_reboots_meanwhile_is_named_and_measured_again(
     server: AdbServer, transport: AdbTransport, tiny_decoder: Any
 ) -> None:
-    board = Board(transport, sys.executable)
+    board, root = Board(transport, sys.executable), Path(transport.root)
     job = Job(deploy(board, open_bundle(tiny_decoder.directory), library=None), Test(prompt=8), 1, 1_000_000)
 
+    workers: list[int] = []
+
     def reboot(event: dict[str, Any]) -> None:
-        if event["event"] == "repetition":
+        if event["event"] == "repetition" and not workers:
+            workers.extend(agents_running(root, "work"))
             server.reboot()
 
     with pytest.raises(EdgeqError, match=f"adb://{SERIAL}: the connection was lost"):
         measure_events(board, job, reboot)
-    wait_until(lambda: not agents_running("measure", "work"))
+    assert workers
+    wait_until(lambda: not agents_running(root, "measure", "work"))
     assert measure_events(board, replace(job, repetitions=1))[-1]["event"] == "conditions"
 
 

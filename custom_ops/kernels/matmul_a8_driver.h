@@ -19,6 +19,39 @@ struct A8Block {
   float* y;                 // [tokens][32], added to
 };
 
+/// One activation block of an A8Block: `count` inputs of one group, whose rows' scales and zero points are at
+/// `trailer`.
+struct A8Inputs {
+  const std::uint8_t* codes; // of the weights
+  std::size_t count;
+  const std::int8_t* x;
+  const float* scales;      // the tokens'
+  const std::int32_t* sums; // the tokens'
+  const std::uint8_t* trailer;
+};
+
+/// Calls add(A8Inputs) for each activation block, from the first to the last.
+template <std::size_t Tokens, class Add>
+EDGEQ_MEMBER void for_each_activation_block(const A8Block& block, const Add& add) {
+  const UniformLayout layout = *block.layout;
+  const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
+  const std::int8_t* x = block.codes;
+  const float* scales = block.scales;
+  const std::int32_t* sums = block.sums;
+  for (std::size_t k = block.begin; k < block.end;) {
+    const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
+    const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
+    for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
+      const std::size_t count = smaller(kActivationBlock, stop - k);
+      add(A8Inputs{codes, count, x, scales, sums, trailer});
+      k += count;
+      codes += layout.code_bytes(count);
+      x += Tokens * count;
+    }
+    codes = trailer + layout.trailer_bytes();
+  }
+}
+
 constexpr std::size_t kPanelsPerPass = 16;  // their sums, 12 KiB, stay in the first-level cache
 constexpr std::size_t kInputsPerPass = 512; // a tile's codes of so many inputs, 8 KiB at 4 bits, do too
 

@@ -39,46 +39,31 @@ template <class Multiply, class Factors, int Tokens, int Quarters> struct NeonRe
     Multiply::template add<Factors, Tokens, Quarters>(factors.quarters, lines, count, x, products);
   }
 
-  /// Adds the products of one activation block to the rows of `Quarters` quarters of y, [tokens][32]. `scales`, `sums`:
-  /// the tokens'; `trailer`, `zeros`: the rows'.
-  EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
-                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     const std::uint8_t* zeros, float* y) {
+  /// Adds the products of one activation block to the rows of `Quarters` quarters, from the first, of y, [tokens][32].
+  EDGEQ_MEMBER static void add_block(const A8Inputs& inputs, int first, float* y) {
+    const std::uint8_t* lines = inputs.codes + quarter_offset<Factors::kBits>(first);
+    const std::uint8_t *trailer = inputs.trailer + 8 * first, *zeros = inputs.trailer + 64 + 4 * first;
+    const std::int32_t* sums = inputs.sums;
     QuarterSums<Tokens, Quarters> products;
-    multiply(lines, count, x, sums, zeros, products);
+    multiply(lines, inputs.count, inputs.x, sums, zeros, products);
     EDGEQ_UNROLL for (int q = 0; q < Quarters; ++q) {
       const float32x4_t scale = load_scales<Factors>(trailer + 8 * q);
       const int32x4_t zero =
           Factors::kZeroApart ? vreinterpretq_s32_u32(load_4_bytes_as_uint32(zeros + 4 * q)) : vdupq_n_s32(0);
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
         const int32x4_t product = Factors::kZeroApart ? vmlsq_n_s32(products[t][q], zero, sums[t]) : products[t][q];
-        float* rows = y + 32 * t + 4 * q;
-        vst1q_f32(rows, vfmaq_n_f32(vld1q_f32(rows), vmulq_f32(vcvtq_f32_s32(product), scale), scales[t]));
+        float* rows = y + 32 * t + 4 * (first + q);
+        vst1q_f32(rows, vfmaq_n_f32(vld1q_f32(rows), vmulq_f32(vcvtq_f32_s32(product), scale), inputs.scales[t]));
       }
     }
   }
 
   static void run(const A8Block& block) {
-    const UniformLayout layout = *block.layout;
-    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
-    const std::int8_t* x = block.codes;
-    const float* scales = block.scales;
-    const std::int32_t* sums = block.sums;
-    for (std::size_t k = block.begin; k < block.end;) {
-      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
-      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
-      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
-        const std::size_t count = smaller(kActivationBlock, stop - k);
-        // The later quarters' lines come from the first-level cache.
-        for (int q = 0; q < kTileQuarters; q += Quarters)
-          add_block(codes + quarter_offset<Factors::kBits>(q), count, x, scales, sums, trailer + 8 * q,
-                    trailer + 64 + 4 * q, block.y + 4 * q);
-        k += count;
-        codes += 4 * Factors::kBits * count;
-        x += Tokens * count;
-      }
-      codes = trailer + layout.trailer_bytes();
-    }
+    for_each_activation_block<Tokens>(block, [&](const A8Inputs& inputs) {
+      // The later quarters' lines come from the first-level cache.
+      for (int q = 0; q < kTileQuarters; q += Quarters)
+        add_block(inputs, q, block.y);
+    });
   }
 };
 

@@ -36,13 +36,14 @@ struct RegisterBlock {
     EDGEQ_UNROLL for (std::size_t i = 0; i < 4 * Bits * kRun; i += 2 * kChunk) prefetch_stream(lines + i, kChunk);
   }
 
-  /// Adds the products of `count` inputs to 16 rows of y, [tokens][32]. `trailer` points at the rows' scales.
-  EDGEQ_MEMBER static void add_block(const std::uint8_t* lines, std::size_t count, const std::int8_t* x,
-                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     const std::uint8_t* zeros, float* y) {
-    Sums products(sums);
+  /// Adds the products of one activation block to the 16 rows of row block b of y, [tokens][32].
+  EDGEQ_MEMBER static void add_block(const A8Inputs& inputs, std::size_t b, float* y) {
+    const std::uint8_t* lines = inputs.codes + b * UniformFields<Bits>::kChunkBytes;
+    const std::uint8_t *trailer = inputs.trailer + 32 * b, *zeros = inputs.trailer + 64 + 16 * b;
+    const std::int8_t* x = inputs.x;
+    Sums products(inputs.sums);
     const __m256i zeros_of[2] = {zeros_of_codes(zeros), zeros_of_codes(zeros + 8)};
-    for (std::size_t k = 0; k < count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
+    for (std::size_t k = 0; k < inputs.count; k += kRun, lines += 4 * Bits * kRun, x += Tokens * kRun) {
       prefetch_run(lines);
       products.add_run(lines, zeros_of, x);
     }
@@ -51,37 +52,22 @@ struct RegisterBlock {
       const __m256 scale = _mm256_mul_ps(load_8_halfs(trailer + 16 * h), _mm256_set1_ps(dint_unit(Dint)));
       const __m256 zero = ZeroPoint ? zeros_of_sums(zeros + 8 * h) : _mm256_setzero_ps();
       EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
-        float* rows = y + 32 * t + 8 * h;
+        float* rows = y + 32 * t + 16 * b + 8 * h;
         __m256 product = _mm256_cvtepi32_ps(products.sum(t, h));
         if (ZeroPoint)
-          product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(sums[t])), product);
+          product = _mm256_fnmadd_ps(zero, _mm256_set1_ps(static_cast<float>(inputs.sums[t])), product);
         product = _mm256_mul_ps(product, scale);
-        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(scales[t]), _mm256_loadu_ps(rows)));
+        _mm256_storeu_ps(rows, _mm256_fmadd_ps(product, _mm256_set1_ps(inputs.scales[t]), _mm256_loadu_ps(rows)));
       }
     }
   }
 
   static void run(const A8Block& block) {
-    const UniformLayout layout = *block.layout;
-    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
-    const std::int8_t* x = block.codes;
-    const float* scales = block.scales;
-    const std::int32_t* sums = block.sums;
-    for (std::size_t k = block.begin; k < block.end;) {
-      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
-      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
-      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
-        const std::size_t count = smaller(kActivationBlock, stop - k);
-        // The second row block's lines come from the first-level cache.
-        for (std::size_t b = 0; b < 2; ++b)
-          add_block(codes + b * UniformFields<Bits>::kChunkBytes, count, x, scales, sums, trailer + 32 * b,
-                    trailer + 64 + 16 * b, block.y + 16 * b);
-        k += count;
-        codes += 4 * Bits * count;
-        x += Tokens * count;
-      }
-      codes = trailer + layout.trailer_bytes();
-    }
+    for_each_activation_block<Tokens>(block, [&](const A8Inputs& inputs) {
+      // The second row block's lines come from the first-level cache.
+      for (std::size_t b = 0; b < 2; ++b)
+        add_block(inputs, b, block.y);
+    });
   }
 };
 

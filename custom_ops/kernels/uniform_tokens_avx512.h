@@ -39,10 +39,11 @@ template <class Lines, int Tokens> struct RegisterBlock {
     return sum;
   }
 
-  /// Adds the products of `count` inputs to the 32 rows of y.
-  EDGEQ_MEMBER static void add_block(const std::uint8_t* codes, std::size_t count, const std::int8_t* x,
-                                     const float* scales, const std::int32_t* sums, const std::uint8_t* trailer,
-                                     __m512 (&y)[Tokens][2]) {
+  /// Adds the products of one activation block to the 32 rows of y.
+  EDGEQ_MEMBER static void add_block(const A8Inputs& inputs, __m512 (&y)[Tokens][2]) {
+    const std::uint8_t *codes = inputs.codes, *trailer = inputs.trailer;
+    const std::int8_t* x = inputs.x;
+    const std::int32_t* sums = inputs.sums;
     __m512i acc[Tokens][2][kChains];
     EDGEQ_UNROLL for (int t = 0; t < Tokens; ++t) {
       acc[t][0][0] = Lines::kSubtractZeros ? _mm512_setzero_si512() : _mm512_set1_epi32(-Lines::kCentre * sums[t]);
@@ -51,7 +52,7 @@ template <class Lines, int Tokens> struct RegisterBlock {
     }
     const __m512i zeros[2] = {Lines::zeros(trailer + (Lines::kZeroPoint ? 64 : 0)),
                               Lines::zeros(trailer + (Lines::kZeroPoint ? 80 : 0))};
-    for (const std::int8_t* end = x + count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
+    for (const std::int8_t* end = x + inputs.count * Tokens; x != end; codes += 2 * Fields::kChunkBytes) {
       prefetch_stream(codes, 2 * Fields::kChunkBytes);
       EDGEQ_UNROLL for (int f = 0; f < kFields; ++f, x += 4 * Tokens) {
         const __m512i upper = decode(codes, f, zeros[0]), lower = decode(codes + Fields::kChunkBytes, f, zeros[1]);
@@ -70,31 +71,15 @@ template <class Lines, int Tokens> struct RegisterBlock {
         __m512 product = _mm512_cvtepi32_ps(add_chains(acc[t][b]));
         if (Lines::kSubtractZeros)
           product = _mm512_fnmadd_ps(Lines::zeros_of_sums(zero), _mm512_set1_ps(static_cast<float>(sums[t])), product);
-        y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(scales[t]), y[t][b]);
+        y[t][b] = _mm512_fmadd_ps(_mm512_mul_ps(product, scale), _mm512_set1_ps(inputs.scales[t]), y[t][b]);
       }
     }
   }
 
   static void run(const A8Block& block) {
-    const UniformLayout layout = *block.layout;
     __m512 y[Tokens][2];
     EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) y[i / 2][i % 2] = _mm512_loadu_ps(block.y + 16 * i);
-    const std::uint8_t* codes = block.tile + layout.code_offset(block.begin);
-    const std::int8_t* x = block.codes;
-    const float* scales = block.scales;
-    const std::int32_t* sums = block.sums;
-    for (std::size_t k = block.begin; k < block.end;) {
-      const std::size_t group_end = layout.inputs.group_end(k / layout.inputs.group_size);
-      const std::uint8_t* trailer = codes + layout.code_bytes(group_end - k);
-      for (const std::size_t stop = smaller(group_end, block.end); k < stop; scales += Tokens, sums += Tokens) {
-        const std::size_t count = smaller(kActivationBlock, stop - k);
-        add_block(codes, count, x, scales, sums, trailer, y);
-        k += count;
-        codes += layout.code_bytes(count);
-        x += Tokens * count;
-      }
-      codes = trailer + layout.trailer_bytes();
-    }
+    for_each_activation_block<Tokens>(block, [&](const A8Inputs& inputs) { add_block(inputs, y); });
     EDGEQ_UNROLL for (int i = 0; i < 2 * Tokens; ++i) _mm512_storeu_ps(block.y + 16 * i, y[i / 2][i % 2]);
   }
 };

@@ -9,6 +9,25 @@ std::string numbered(const char* name, std::size_t branch) {
   return branch == 0 ? name : name + std::to_string(branch);
 }
 
+/// Checks that there is nothing of the branches from `count` on, the first without a weight.
+void refuse_inputs_from(const ort::KernelInfo& info, std::size_t count) {
+  for (std::size_t branch = count; branch < kMaxBranches; ++branch)
+    for (std::size_t part = 0; part < 2; ++part)
+      if (info.has_input(weight_input(branch) + part))
+        throw ort::Error("input " + numbered(part == 0 ? "W" : "bias", branch) +
+                         ": found a tensor, wanted none without " + weight_name(count));
+}
+
+/// Checks that the node has `count` outputs, none of them left out.
+void check_outputs(const ort::KernelInfo& info, std::size_t count) {
+  if (info.output_count() != count)
+    throw ort::Error("outputs: found " + std::to_string(info.output_count()) + ", wanted one for each weight, " +
+                     std::to_string(count));
+  for (std::size_t branch = 0; branch < count; ++branch)
+    if (!info.has_output(branch))
+      throw ort::Error("output " + numbered("Y", branch) + ": found none, wanted one for each weight");
+}
+
 } // namespace
 
 std::size_t weight_input(std::size_t branch) { return 1 + 2 * branch; }
@@ -19,9 +38,8 @@ std::size_t read_branch_count(const ort::KernelInfo& info) {
   std::size_t count = 1;
   while (count < kMaxBranches && info.has_input(weight_input(count)))
     ++count;
-  if (info.output_count() != count)
-    throw ort::Error("outputs: found " + std::to_string(info.output_count()) + ", wanted one for each weight, " +
-                     std::to_string(count));
+  refuse_inputs_from(info, count);
+  check_outputs(info, count);
   return count;
 }
 

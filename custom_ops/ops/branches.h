@@ -34,7 +34,7 @@ struct BranchOutput {
 };
 using BranchOutputs = std::array<BranchOutput, kMaxBranches>;
 
-/// Number of branches of a node; throws Error unless it has one output for each weight.
+/// Number of branches of a node; throws Error unless it has one output for each weight, and no bias without a weight.
 std::size_t read_branch_count(const ort::KernelInfo& info);
 
 /// Attribute N, N1 or N2.

@@ -16,7 +16,7 @@
 namespace edgeq::ops {
 namespace {
 
-/// The operators as one ONNX Runtime sees them. Its domain must outlive every session that uses it.
+/// The operators as one ONNX Runtime sees them. They must outlive every session that uses them.
 class Domain {
 public:
   explicit Domain(const ort::Api& api)
@@ -25,7 +25,6 @@ public:
     api_.call(ort::CreateCustomOpDomain, "com.edgeq", &domain_);
     std::apply([&](const auto&... op) { (api_.call(ort::CustomOpDomainAdd, domain_, &op), ...); }, ops_);
   }
-  ~Domain() { api_.raw(ort::ReleaseCustomOpDomain, domain_); }
   Domain(const Domain&) = delete;
   Domain& operator=(const Domain&) = delete;
 
@@ -39,10 +38,11 @@ private:
   ort::OrtCustomOpDomain* domain_ = nullptr;
 };
 
-/// One domain per ONNX Runtime in this process: Python's and an application's own may be different libraries.
+/// One domain per ONNX Runtime in this process: Python's and an application's own may be different libraries. They are
+/// never destroyed: an application's global sessions may be closed after static objects of this library.
 const Domain& domain_of(const ort::OrtApi* table) {
   static std::mutex mutex;
-  static std::map<const ort::OrtApi*, std::unique_ptr<Domain>> domains;
+  static auto& domains = *new std::map<const ort::OrtApi*, std::unique_ptr<Domain>>;
   const std::lock_guard<std::mutex> lock(mutex);
   std::unique_ptr<Domain>& domain = domains[table];
   if (domain == nullptr)

@@ -65,10 +65,10 @@ inline constexpr Slot<OrtStatus*(OrtKernelContext*, std::size_t, const std::int6
     KernelContextGetOutput{91};
 inline constexpr Slot<void(OrtStatus*)> ReleaseStatus{93};
 inline constexpr Slot<void(OrtTensorTypeAndShapeInfo*)> ReleaseTensorTypeAndShapeInfo{99};
-inline constexpr Slot<void(OrtCustomOpDomain*)> ReleaseCustomOpDomain{101};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, std::size_t*)> KernelInfoGetInputCount{230};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, std::size_t*)> KernelInfoGetOutputCount{231};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, std::size_t, char*, std::size_t*)> KernelInfoGetInputName{232};
+inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, std::size_t, char*, std::size_t*)> KernelInfoGetOutputName{233};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, char*, std::size_t*)> KernelInfoGetNodeName{244};
 inline constexpr Slot<OrtStatus*(const OrtKernelInfo*, std::size_t, int*, const OrtValue**)>
     KernelInfoGetConstantInputTensor{249};

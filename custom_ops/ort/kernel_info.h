@@ -35,10 +35,15 @@ public:
     return value;
   }
 
-  /// Reads an integer attribute that may be absent.
+  /// Reads an integer attribute that may be absent; throws Error when it is a number or a string of another type.
   std::int64_t int64_or(const char* name, std::int64_t absent) const {
     std::int64_t value = 0;
-    return api_.try_call(KernelInfoGetAttributeInt64, info_, name, &value) ? value : absent;
+    if (api_.try_call(KernelInfoGetAttributeInt64, info_, name, &value))
+      return value;
+    float number = 0;
+    if (api_.try_call(KernelInfoGetAttributeFloat, info_, name, &number) || read_text(name))
+      throw Error("attribute " + std::string(name) + ": found another type, wanted an integer");
+    return absent;
   }
 
   /// Reads an integer attribute that must lie in [low, high]; throws Error otherwise.
@@ -51,20 +56,22 @@ public:
   }
 
   std::string string(const char* name) const {
-    auto value = read_string([&](char* text, std::size_t* size) {
-      return api_.try_call(KernelInfoGetAttributeString, info_, name, text, size);
-    });
+    auto value = read_text(name);
     if (!value)
       throw Error("attribute " + std::string(name) + ": found none, wanted a string");
     return *value;
   }
 
-  /// Reads a string attribute that may be absent.
+  /// Reads a string attribute that may be absent; throws Error when it is a number.
   std::string string_or(const char* name, std::string absent) const {
-    return read_string([&](char* text, std::size_t* size) {
-             return api_.try_call(KernelInfoGetAttributeString, info_, name, text, size);
-           })
-        .value_or(std::move(absent));
+    if (auto value = read_text(name))
+      return *value;
+    std::int64_t integer = 0;
+    float number = 0;
+    if (api_.try_call(KernelInfoGetAttributeInt64, info_, name, &integer) ||
+        api_.try_call(KernelInfoGetAttributeFloat, info_, name, &number))
+      throw Error("attribute " + std::string(name) + ": found another type, wanted a string");
+    return absent;
   }
 
   /// Whether the node has input `index`: an optional input that is left out has no name.
@@ -78,10 +85,19 @@ public:
     return name && !name->empty();
   }
 
+  /// The outputs of the node, those that are left out, which have no name, among them.
   std::size_t output_count() const {
     std::size_t count = 0;
     api_.call(KernelInfoGetOutputCount, info_, &count);
     return count;
+  }
+
+  /// Whether output `index`, below output_count(), is not left out.
+  bool has_output(std::size_t index) const {
+    const auto name = read_string([&](char* text, std::size_t* size) {
+      return api_.try_call(KernelInfoGetOutputName, info_, index, text, size);
+    });
+    return name && !name->empty();
   }
 
   /// The constant initializer at input `index`, or nothing when the input is computed at run time.
@@ -95,6 +111,12 @@ public:
   }
 
 private:
+  std::optional<std::string> read_text(const char* attribute) const {
+    return read_string([&](char* text, std::size_t* size) {
+      return api_.try_call(KernelInfoGetAttributeString, info_, attribute, text, size);
+    });
+  }
+
   /// ONNX Runtime's way of returning strings: ask for the size (with the final zero), then for the text.
   template <class Read> static std::optional<std::string> read_string(Read&& read) {
     std::size_t size = 0;

@@ -66,8 +66,10 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the console script; failures a user can mend are one line on stderr and exit code 2."""
-    # A terminated export cleans up as an interrupted one does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What is terminated, or loses its terminal, cleans up as what is interrupted does; nohup still protects.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
     try:
         app(prog_name="edgeq")
     except EdgeqError as error:

@@ -34,6 +34,25 @@ def test_an_interrupt_is_one_line(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch)
     assert (outcome.code, outcome.out, outcome.err.strip()) == (130, "", "edgeq: interrupted")
 
 
-def test_a_termination_is_an_interrupt(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeq.cli.doctor.command", lambda: signal.raise_signal(signal.SIGTERM))
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Those of the test's own process come back."""
+    before = {ending: signal.getsignal(ending) for ending in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for ending, handler in before.items():
+        signal.signal(ending, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_termination_is_an_interrupt(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals) -> None:
+    signal.signal(ending, signal.SIG_DFL)
+    monkeypatch.setattr("edgeq.cli.doctor.command", lambda: signal.raise_signal(ending))
     assert edgeq("doctor").code == 130
+
+
+@pytest.mark.usefixtures("handlers")
+def test_nohup_protects(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr("edgeq.cli.doctor.command", lambda: signal.raise_signal(signal.SIGHUP))
+    assert edgeq("doctor").code == 0

@@ -1,59 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``edgeq profile --power external:…`` with a meter on a pseudo-terminal.
-
-The meter shows what the processes of the load pattern really do: power follows the processor time that they have used.
-"""
+"""``edgeq profile --power external:…`` with a meter on a pseudo-terminal, which shows the load that was made."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from edgeq_devices.remote import measure_events
 from tests.cli.conftest import Edgeq
+from tests.devices.processes import PATIENCE
 from tests.tiny_decoder import TinyDecoder
 
-TICKS = os.sysconf("SC_CLK_TCK")
-SECONDS = 0.02  # between samples
+HERTZ = 50
+OFFSET = 40.25  # seconds that the meter's clock is behind
 
 
-def spinning_seconds() -> float:
-    """Processor time of this process's children that make the load, as the kernel counts it."""
-    total = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"\0spin\0" in path.read_bytes():
-                total += sum(map(int, path.with_name("stat").read_text().rpartition(")")[2].split()[11:13]))
-        except OSError:
-            continue
-    return total / TICKS
-
-
-def simulate(write: Callable[[str], object], stop: threading.Event) -> None:
-    """Prints volts and amperes at 50 Hz: 5 W, and 10 W more for each processor that makes load."""
-    before, last = spinning_seconds(), time.monotonic()
-    while not stop.wait(SECONDS):
-        used, now = spinning_seconds(), time.monotonic()
-        watts = 5.0 + 10.0 * max(0.0, used - before) / (now - last)
-        before, last = used, now
-        write(f"5.0,{watts / 5:.4f}\n")
+def record(events: Sequence[dict[str, Any]]) -> str:
+    """Lines of a meter with a clock of its own, from before a measurement until after it: 5 W, 15 W under load."""
+    spans = next(event["spans"] for event in events if event["event"] == "loads")
+    ends = [event["end_ns"] for event in events if event["event"] == "rest"]
+    times = np.arange(spans[0][0] * 1e-9 - 2.0, max(ends) * 1e-9 + 1.0, 1 / HERTZ)
+    loaded = np.any([(times >= start * 1e-9) & (times < end * 1e-9) for start, end in spans], axis=0)
+    return "".join(f"{time:.3f},{watts}\n" for time, watts in zip(times - OFFSET, 5 + 10 * loaded, strict=True))
 
 
 @pytest.fixture
-def meter() -> Iterator[str]:
-    """Name of the port."""
+def meter(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name of the port; what was measured comes from it afterwards, so that no test waits for a busy machine."""
     end, port = os.openpty()
-    stop = threading.Event()
-    thread = threading.Thread(target=simulate, args=(lambda text: os.write(end, text.encode()), stop), daemon=True)
-    thread.start()
+
+    def measure(*arguments: Any) -> Any:
+        events = measure_events(*arguments)
+        text = memoryview(record(events).encode())
+        while text:
+            text = text[os.write(end, text) :]
+        return events
+
+    monkeypatch.setattr("edgeq_devices.session.measure_events", measure)
     yield os.ttyname(port)
-    stop.set()
-    thread.join()
     os.close(end)
     os.close(port)
 
@@ -67,12 +57,13 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_meter_on_a_serial_port(edgeq: Edgeq, tiny_decoder: TinyDecoder, meter: str) -> None:
     arguments = ("-p", "0", "-n", "4", "-r", "2", "-t", "1", "--sustain", "0.5s", "--format", "json")
-    outcome = edgeq("profile", tiny_decoder.directory, *arguments, "--power", f"external:{meter}?wait=20")
+    options = f"columns=time_s,power_w&wait={PATIENCE:.0f}"
+    outcome = edgeq("profile", tiny_decoder.directory, *arguments, "--power", f"external:{meter}?{options}")
     (row,) = json.loads(outcome.out)["results"]
     assert row["energy_missing"] is None
     energy = row["energy"]
     assert energy["source"] == f"external meter {meter}"
-    # The model's own process is none of those that the meter sees.
+    # The model is none of the load that the meter shows.
     assert [energy[name] for name in ("watts", "load_watts", "token_watts")] == pytest.approx([5.0] * 3, abs=0.5)
     assert energy["idle_watts"] == pytest.approx([5.0, 5.0], abs=0.5)
 

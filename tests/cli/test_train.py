@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.cli.conftest import Edgeq
+from tests.devices.processes import PATIENCE
 from tests.training.conftest import text, tiny
 
 __all__ = ["text", "tiny"]
@@ -36,20 +36,22 @@ def test_trains_and_prints_the_next_command(edgeq: Edgeq, tiny: Path, text: Path
 
 
 def test_an_interrupt_saves_the_state_and_says_how_to_resume(tiny: Path, text: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    options = ["--scheme", "w2g32", "--steps", "100000", "--length", "16", "--batch", "2", "--save-every", "1000000"]
+    out, never = tmp_path / "out", "1000000000"
+    options = ["--scheme", "w2g32", "--steps", never, "--length", "16", "--batch", "2", "--save-every", never]
     command = [sys.executable, "-m", "edgeq.cli.app", "train", str(tiny), "--text", str(text), "-o", str(out), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    state = tmp_path / ".out.work" / "run.json"
-    while not state.exists() and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(1.5)
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}  # where the bar is drawn while it grows
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", **terminal})
+    assert process.stderr is not None
+    seen = b""
+    while b"loss" not in seen and (part := os.read(process.stderr.fileno(), 1 << 16)):
+        seen += part
+    state = tmp_path / ".out.work" / "block-0000.safetensors"
+    assert not state.exists()
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=120)
+    messages = (seen + process.communicate(timeout=PATIENCE)[1]).decode()
     assert process.returncode == 130, messages
     assert "The same command goes on from there: edgeq train" in messages
-    assert (tmp_path / ".out.work" / "block-0000.safetensors").stat().st_size > 0
+    assert state.stat().st_size > 0
     assert not out.exists()
 
 

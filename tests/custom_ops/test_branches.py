@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -98,6 +99,29 @@ def test_more_outputs_than_weights() -> None:
         open_session(fused_model(operator, weights[:1], [None], attributes, 2))
 
 
+@pytest.mark.parametrize("builder", [uniform, binary_coded])
+@pytest.mark.parametrize("left_out", [1, 2])
+def test_an_output_that_is_left_out(builder: Any, left_out: int) -> None:
+    operator, weights, attributes = builder(32, 8)
+    proto = onnx.load_from_string(fused_model(operator, weights, [None] * 3, attributes))
+    proto.graph.node[0].output[left_out] = ""
+    del proto.graph.output[left_out]
+    with pytest.raises(Exception, match=f"node 'qkv': output Y{left_out}: found none, wanted one for each weight"):
+        open_session(proto.SerializeToString())
+
+
+@pytest.mark.parametrize(("position", "name"), [(4, "bias1"), (5, "W2"), (6, "bias2")])
+def test_inputs_of_a_weight_that_is_missing(position: int, name: str) -> None:
+    operator, weights, attributes = uniform(32, 8)
+    proto = onnx.load_from_string(fused_model(operator, weights[:1], [None], attributes))
+    tensor = weights[2] if name == "W2" else np.zeros(ROWS[position // 2 - 1], np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(tensor, name))
+    inputs = proto.graph.node[0].input
+    inputs.extend([""] * (position - len(inputs)) + [name])
+    with pytest.raises(Exception, match=f"node 'qkv': input {name}: found a tensor, wanted none without W1"):
+        open_session(proto.SerializeToString())
+
+
 def test_names_of_what_is_wrong_are_numbered() -> None:
     operator, weights, attributes = uniform(32, 8)
     short = [weights[0], weights[1][:-1], weights[2]]
@@ -110,8 +134,6 @@ def test_names_of_what_is_wrong_are_numbered() -> None:
 
 def test_missing_rows() -> None:
     operator, weights, attributes = uniform(32, 8)
-    import onnx
-
     proto = onnx.load_from_string(fused_model(operator, weights, [None] * 3, attributes))
     kept = [attribute for attribute in proto.graph.node[0].attribute if attribute.name != "N2"]
     del proto.graph.node[0].attribute[:]

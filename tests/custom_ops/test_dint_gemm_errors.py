@@ -50,6 +50,20 @@ def test_missing_attributes(name: str) -> None:
         open_session(model({key: value for key, value in GOOD.items() if key != name}))
 
 
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"format": "dint", "denominator": 4.0}, "denominator: found another type, wanted an integer"),
+        ({"format": "dint", "denominator": "4"}, "denominator: found another type, wanted an integer"),
+        ({"weight_compression": 1}, "weight_compression: found another type, wanted a string"),
+        ({"activation_quantization": 1.0}, "activation_quantization: found another type, wanted a string"),
+    ],
+)
+def test_optional_attributes_of_another_type(change: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(Exception, match=f"node 'head': attribute {wanted}"):
+        open_session(model(GOOD | change))
+
+
 @pytest.mark.parametrize("shape", [(1, -1), (-1, 1), ()])
 def test_packed_weight_of_another_rank(shape: tuple[int, ...]) -> None:
     weight = PACKED.reshape(shape) if shape else PACKED[0]

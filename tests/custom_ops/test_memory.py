@@ -17,7 +17,8 @@ PROGRAM = """
 import json, sys, numpy as np, onnxruntime as ort, edgeq_ops
 def memory():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    return [int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile")]
+    anonymous, mapped, shared = (int(fields[f"Rss{name}"].split()[0]) * 1024 for name in ("Anon", "File", "Shmem"))
+    return anonymous, mapped + shared  # files of a tmpfs are shared memory
 options = ort.SessionOptions(); options.intra_op_num_threads = 1; edgeq_ops.register(options)
 seen = [memory()]
 session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])

@@ -85,9 +85,7 @@ def test_a_transfer_ends(
     assert [path.name for path in (tmp_path / "edgeq").iterdir()].count("bundles") <= 1
 
 
-def test_a_transfer_that_hung_goes_on(
-    board: Board, tiny_decoder: Any, limit_silence: Callable[[float], None]
-) -> None:
+def test_a_transfer_that_hung_goes_on(board: Board, tiny_decoder: Any, limit_silence: Callable[[float], None]) -> None:
     agent = board.command
     replace_verb(board, "receive", HANGS)
     limit_silence(1.0)

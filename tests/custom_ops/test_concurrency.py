@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from edgeq.formats.uniform import UniformFormat
 from tests.custom_ops.graphs import dint_gemm_model, open_session, random_uniform
 
+TASKS = Path("/proc/self/task")
 FORM = UniformFormat(4, 128)
 MODEL = dint_gemm_model(FORM, random_uniform(FORM, 1030, 1024), 8)  # large enough to be divided
 FLOAT_MODEL = dint_gemm_model(FORM, random_uniform(FORM, 1030, 1024), 32)
@@ -42,9 +42,9 @@ def test_concurrent_calls_of_one_session_and_of_several() -> None:
         assert all(pool.map(call, range(60)))
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc/self/task")
+@pytest.mark.skipif(not TASKS.is_dir(), reason="counts threads in /proc/self/task")
 def test_a_session_of_one_thread_starts_none() -> None:
-    before = set(os.listdir("/proc/self/task"))  # some of which may end meanwhile
+    before = set(TASKS.iterdir())  # some of which may end meanwhile
     session = open_session(MODEL, 1)
     session.run(None, {"X": activations(130)})
-    assert set(os.listdir("/proc/self/task")) <= before
+    assert set(TASKS.iterdir()) <= before

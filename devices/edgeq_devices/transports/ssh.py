@@ -47,7 +47,8 @@ class SshTransport:
     def __init__(self, destination: str, port: int | None = None, options: Sequence[str] = ()) -> None:
         if shutil.which("ssh") is None:
             raise EdgeqError("ssh is not installed", field="--device", remedy="sudo apt install openssh-client")
-        self.name = f"ssh://{destination}" + (f":{port}" if port else "")
+        user, at, host = destination.rpartition("@")
+        self.name = f"ssh://{user}{at}" + (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
         self._destination, self._port = destination, port
         # The path of a control socket must be short; a private directory keeps others from it.
         self._sockets = tempfile.TemporaryDirectory(prefix="edgeq-ssh-")
@@ -73,7 +74,10 @@ class SshTransport:
             port = parts.port
         except ValueError:
             raise wrong from None
-        host, user = parts.hostname or "", parts.username
+        # Names of the user's configuration keep their case, which `hostname` does not.
+        address = parts.netloc.rpartition("@")[2]
+        host = address[1:].partition("]")[0] if address.startswith("[") else address.partition(":")[0]
+        user = parts.username
         known = _HOST.fullmatch(host) and (user is None or _NAME.fullmatch(user))
         if not known or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
             raise wrong

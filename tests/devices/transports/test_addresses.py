@@ -27,7 +27,9 @@ def ssh() -> SshTransport:
         ("local", "local"),
         ("ssh://board", "ssh://board"),
         ("ssh://pi@192.168.1.5:2222", "ssh://pi@192.168.1.5:2222"),
-        ("ssh://pi@[fe80::1]", "ssh://pi@fe80::1"),
+        ("ssh://MyBoard", "ssh://MyBoard"),
+        ("ssh://pi@[fe80::1]", "ssh://pi@[fe80::1]"),
+        ("ssh://[fe80::1%eth0]:2222", "ssh://[fe80::1%eth0]:2222"),
         ("adb://", "adb://"),
         ("adb://192.168.1.7:5555", "adb://192.168.1.7:5555"),
     ],
@@ -67,6 +69,19 @@ def test_every_word_is_quoted_for_the_boards_shell(ssh: SshTransport) -> None:
     assert (options[-1], host) == ("--", "pi@board")
     assert options[1:3] == ["-p", "2222"]
     assert AdbTransport("emulator-5554").command(argv)[-1] == command
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ssh://MyBoard", ["MyBoard"]),
+        ("ssh://pi@[::1]", ["pi@::1"]),
+        ("ssh://[::1]:2222", ["-p", "2222", "::1"]),
+    ],
+)
+def test_ssh_is_given_the_host_as_the_user_wrote_it(url: str, words: list[str]) -> None:
+    command = SshTransport.from_url(url).command(["true"])
+    assert [*command[1 : len(words)], command[-2]] == words
 
 
 def test_host_keys_are_checked_as_the_user_configured(ssh: SshTransport) -> None:

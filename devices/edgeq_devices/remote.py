@@ -44,11 +44,15 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
         SilenceGuard(process, SILENCE_SECONDS) as guard,
     ):
         assert process.stdout is not None
-        events = []
+        events: list[Event] = []
+        greeting = b""
         for line in read_lines(process.stdout, board.name):
             guard.heard()
             if not line.strip():
                 continue  # a heartbeat
+            if not events and not line.startswith(b"{"):
+                greeting = greeting or line  # of a login shell
+                continue
             event = parse_answer(line, board.name)
             if "error" in event:
                 kind = BusyBoardError if event.get("busy") is True else EdgeqError
@@ -59,6 +63,8 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
         code = process.wait()
         if guard.expired:
             raise guard.error(board.name)
+        if greeting and not events and not code:
+            parse_answer(greeting, board.name)  # says that it is none
         _check_end(board, job, events, code, log)
         return events
 

@@ -219,6 +219,18 @@ def test_a_hostile_board_is_refused(board: Board, job: Job, script: str, message
         measure_events(board, job)
 
 
+class Greeting(LocalTransport):
+    """A board whose login shell has something to say before it runs anything."""
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        return ["sh", "-c", 'echo "Welcome!"; echo "You have mail."; exec "$@"', "sh", *argv]
+
+
+def test_a_shell_that_greets_is_no_matter(root: Path, job: Job) -> None:
+    board = Board(Greeting(root), sys.executable)
+    assert [event["event"] for event in measure_events(board, job)].count("repetition") == 2
+
+
 class Elsewhere(LocalTransport):
     """A board whose shell finds no Python."""
 

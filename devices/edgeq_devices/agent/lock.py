@@ -36,7 +36,8 @@ def hold(path: Path, holder: str) -> Iterator[None]:
         except BlockingIOError:
             raise BusyError(_describe(path)) from None
         file.truncate(0)
-        file.write(json.dumps({"holder": holder, "since": time.time()}))
+        # Boards without a battery set their clock when they find a network; a lock never outlives the monotonic one.
+        file.write(json.dumps({"holder": holder, "since": time.monotonic()}))
         file.flush()
         try:
             yield
@@ -58,7 +59,7 @@ def _open(path: Path) -> IO[str]:
 def _describe(path: Path) -> str:
     try:
         state = json.loads(path.read_text())
-        holder, seconds = str(state["holder"]), time.time() - float(state["since"])
+        holder, seconds = str(state["holder"]), time.monotonic() - float(state["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return "another measurement runs on this board"
     return f"{holder} has been measuring on this board for {seconds:.0f} s"

@@ -36,6 +36,13 @@ def test_the_second_is_told_who_was_first_and_since_when(tmp_path: Path) -> None
     assert path.read_text() == ""
 
 
+def test_a_board_that_sets_its_clock_meanwhile_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold(tmp_path / "lock", "eve@laptop"):
+        monkeypatch.setattr("time.time", lambda: 0.0)
+        with pytest.raises(BusyError, match=r"for 0 s$"), hold(tmp_path / "lock", "me"):
+            pass
+
+
 def test_a_lock_file_without_meaning_still_locks(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with hold(path, "me"):

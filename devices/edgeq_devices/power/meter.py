@@ -107,7 +107,7 @@ class Meter(Background):
                 gained, watts = (previous + value) / 2 * seconds, value
             else:
                 gained = value - (self._last[1][rail] if self._last else value)
-                watts = gained / seconds if seconds > 0.01 else 0.0
+                watts = gained / max(seconds, 0.01)  # counters advance in steps
             if not (math.isfinite(value) and 0 <= watts <= GREATEST_WATTS):
                 raise ValueError(f"{rail}: found {watts:g} W, wanted 0 to {GREATEST_WATTS:g}")
             self._joules[rail] = total + gained

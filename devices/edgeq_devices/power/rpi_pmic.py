@@ -18,7 +18,7 @@ from edgeq_devices.power.source import Description, Missing, Quantity, Rail
 NAME = "Raspberry Pi 5 PMIC"
 COMMAND = ("vcgencmd", "pmic_read_adc")
 REMEDY = "sudo usermod -aG video $USER  (and log in again)"
-_MODEL = "Raspberry Pi 5"
+_MODELS = ("Raspberry Pi 5", "Raspberry Pi Compute Module 5")
 _READING = re.compile(r"(?P<rail>\w+)_(?P<kind>[AV])\s+(?:current|volt)\(\d+\)=(?P<value>-?\d+(?:\.\d+)?)[AV]\b")
 
 
@@ -87,7 +87,7 @@ def find(root: Path, run: Callable[[], str] = _run) -> Iterator[Pmic | Missing]:
         model = (root / "proc/device-tree/model").read_text()
     except OSError:
         return
-    if not model.startswith(_MODEL):
+    if not model.startswith(_MODELS):
         return
     if run is _run and shutil.which(COMMAND[0]) is None:
         yield Missing(NAME, "vcgencmd is not installed", "sudo apt install libraspberrypi-bin")

@@ -75,6 +75,12 @@ def test_absurd_values_end_the_sampling(watts: float) -> None:
         assert meter.read().fault == reading.fault
 
 
+def test_a_counter_that_jumps_between_two_hasty_readings_is_a_fault() -> None:
+    source = Script(Quantity.ENERGY, 1.0, 200_000.0)
+    with Meter(source, clock=lambda: source.clock() // 1000) as meter:
+        assert "wanted 0 to 5000" in (meter.read().fault or "")
+
+
 def test_a_vanished_sensor_is_a_fault_of_the_window() -> None:
     def vanish() -> Mapping[str, float]:
         raise FileNotFoundError(2, "No such file or directory", "power1_input")

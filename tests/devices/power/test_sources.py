@@ -157,8 +157,13 @@ def test_pmic_multiplies_rails_that_have_both() -> None:
 def test_pmic_belongs_to_the_raspberry_pi_5_alone(tmp_path: Path) -> None:
     write_tree(tmp_path, {"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4"})
     assert list(rpi_pmic.find(tmp_path, lambda: PMIC)) == []
-    write_tree(tmp_path, {"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"})
-    assert counted(only(list(rpi_pmic.find(tmp_path, lambda: PMIC)))) == ["3V7_WL_SW", "3V3_SYS", "VDD_CORE"]
+    for model in (
+        "Raspberry Pi 5 Model B Rev 1.0\0",
+        "Raspberry Pi 500 Rev 1.0\0",
+        "Raspberry Pi Compute Module 5 Rev 1.0",
+    ):
+        write_tree(tmp_path, {"proc/device-tree/model": model})
+        assert counted(only(list(rpi_pmic.find(tmp_path, lambda: PMIC)))) == ["3V7_WL_SW", "3V3_SYS", "VDD_CORE"]
 
 
 def test_pmic_says_what_vcgencmd_said(tmp_path: Path) -> None:

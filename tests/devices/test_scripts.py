@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeq_devices.report.documents import Profile, load_document
+from tests.devices.own_lock import write_site
 from tests.devices.transports.sshd import run_sshd
 
 SCRIPT = Path(__file__).resolve().parents[2] / "devices/scripts/profile-over-ssh.sh"
@@ -26,9 +27,13 @@ def test_a_bundle_is_profiled_and_nothing_left(tmp_path: Path, tiny_decoder: Any
         wrapper = tmp_path / "bin" / name
         wrapper.write_text(f"#!/bin/sh\nPATH=${{PATH#*:}}\nexec {command}\n")
         wrapper.chmod(0o755)
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    write_site(tmp_path)
     (tmp_path / "tmp").mkdir()
     with run_sshd(tmp_path) as server:
-        environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHON": sys.executable}
+        environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHON": str(python)}
         environment["TMPDIR"] = str(tmp_path / "tmp")
         command = [SCRIPT, "127.0.0.1", str(bundle), str(tmp_path / "result.json"), *OPTIONS]
         (tmp_path / "client").write_text(f"Port {server.port}\n" + (tmp_path / "client").read_text())

@@ -15,6 +15,7 @@ import pytest
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent_file import build_agent
 from edgeq_devices.report.documents import Profile, load_document
+from tests.devices.own_lock import write_site
 
 # What a board does not have; the script must not import any of it.
 ABSENT = """import sys
@@ -26,7 +27,7 @@ for name in ("pydantic", "torch", "rich", "typer", "tokenizers", "onnx"):
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("board")
-    (directory / "sitecustomize.py").write_text(ABSENT)
+    write_site(directory, ABSENT)
     path = directory / "profile.pyz"
     path.write_bytes(build_agent())
     return path

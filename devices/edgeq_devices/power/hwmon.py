@@ -6,6 +6,7 @@ Devices are found by their name: the numbers of hwmon directories change from bo
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ CHIPS = {
 }
 # Rails that carry the whole module; what else the chip shows is behind them.
 TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "5V_IN")
+OFFSET_WATTS = 0.5  # of an amplifier: where nothing flows, it shows a little of either sign
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,18 @@ class _Channel:
     files: tuple[Path, ...]
 
     def watts(self) -> float:
-        return math.prod(read_number(path) for path in self.files) * 1e-6
+        watts = math.prod(read_number(path) for path in self.files) * 1e-6
+        return 0.0 if -OFFSET_WATTS < watts < 0 else watts
+
+    def is_on(self) -> bool:
+        """Whether it is measured: the kernel has no data of a channel that is switched off."""
+        try:
+            self.watts()
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+            return False
+        return True
 
 
 class Hwmon:
@@ -83,9 +96,7 @@ def find(root: Path) -> Iterator[Hwmon | Missing]:
         if name not in CHIPS:
             continue
         try:
-            channels = tuple(_channels(directory))
-            for channel in channels:
-                channel.watts()
+            channels = tuple(channel for channel in _channels(directory) if channel.is_on())
         except (OSError, ValueError) as error:
             yield Missing(f"hwmon {name}", str(error))
             continue
@@ -119,10 +130,11 @@ def _channels(directory: Path) -> Iterator[_Channel]:
         yield _Channel(_label(directory, f"power{number}", number), (path,))
     if direct:
         return
-    for current in sorted(directory.glob("curr*_input")):
+    # Of an INA3221, which has three supplies, curr4 is the sum of the currents, and in4 is the first shunt's voltage.
+    for current in sorted(directory.glob("curr[123]_input")):
         number = current.name.removeprefix("curr").removesuffix("_input")
         voltage = directory / f"in{number}_input"
-        if voltage.exists():  # INA3221 also sums its shunts in a channel that has no voltage
+        if voltage.exists():
             yield _Channel(_label(directory, f"in{number}", number), (voltage, current))
 
 

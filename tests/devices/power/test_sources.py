@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from edgeq_devices.power import battery, hwmon, perf_rapl, rapl, rpi_pmic
 from edgeq_devices.power.detect import choose, find_sources, why_no_energy
 from edgeq_devices.power.meter import Meter
-from edgeq_devices.power.source import Missing, Rails, Source
+from edgeq_devices.power.source import Missing, Rails, Source, read_number
 from tests.devices.power.trees import AGX_ORIN, ORIN_NANO, PMIC, TWO_SOCKETS, rapl_domain, write_tree
 from tests.devices.power.trees import battery as battery_files
 
@@ -125,6 +126,28 @@ def test_jetson_rails_are_found_by_name(tmp_path: Path) -> None:
     assert counted(source) == ["VDD_IN"]
     assert source.read()["VDD_IN"] == pytest.approx(5.072 * 1.2)
     assert set(source.read()) == {"VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"}
+
+
+def test_a_channel_that_is_switched_off_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> float:
+        if path.name == "in2_input":
+            raise OSError(errno.ENODATA, "No data available", str(path))
+        return read_number(path)
+
+    monkeypatch.setattr(hwmon, "read_number", read)
+    assert set(only(list(hwmon.find(write_tree(tmp_path, ORIN_NANO)))).read()) == {"VDD_IN", "VDD_SOC"}
+
+
+def test_an_amplifiers_offset_is_no_power(tmp_path: Path) -> None:
+    files = ORIN_NANO | {"sys/class/hwmon/hwmon3/curr3_input": "-16"}
+    with Meter(only(list(hwmon.find(write_tree(tmp_path, files))))) as meter:
+        assert meter.read().fault is None
+
+
+def test_a_shunt_that_is_connected_the_wrong_way_round_is_a_fault(tmp_path: Path) -> None:
+    files = ORIN_NANO | {"sys/class/hwmon/hwmon3/curr1_input": "-1200"}
+    with Meter(only(list(hwmon.find(write_tree(tmp_path, files))))) as meter:
+        assert "VDD_IN: found -6.0864 W" in (meter.read().fault or "")
 
 
 def test_rails_of_unknown_relation_are_not_added_up(tmp_path: Path) -> None:

@@ -47,7 +47,11 @@ ORIN_NANO = {
     "sys/class/hwmon/hwmon3/in3_label": "VDD_SOC",
     "sys/class/hwmon/hwmon3/in3_input": "5064",
     "sys/class/hwmon/hwmon3/curr3_input": "280",
+    "sys/class/hwmon/hwmon3/in4_input": "6",
+    "sys/class/hwmon/hwmon3/in5_input": "2",
+    "sys/class/hwmon/hwmon3/in6_input": "1",
     "sys/class/hwmon/hwmon3/in7_label": "sum of shunt voltages",
+    "sys/class/hwmon/hwmon3/in7_input": "9",
     "sys/class/hwmon/hwmon3/curr4_input": "1800",
 }
 

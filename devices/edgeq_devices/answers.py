@@ -72,21 +72,22 @@ def text(answer: dict[str, Any], name: str, device: str) -> str:
 
 def printable(value: str) -> str:
     """Without control characters, which could rewrite the user's terminal; at most 400 characters."""
-    return _without_control(value[:400])
+    return without_control(value[:400])
 
 
-def _without_control(value: str) -> str:
+def without_control(value: str) -> str:
+    """On one line that cannot write to the user's terminal."""
     return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
 
 
 def _cleaned(value: Any) -> Any:
     """The same with every text printable, names included."""
     if isinstance(value, str):
-        return _without_control(value)
+        return without_control(value)
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {_without_control(name): _cleaned(item) for name, item in value.items()}
+        return {without_control(name): _cleaned(item) for name, item in value.items()}
     return value
 
 

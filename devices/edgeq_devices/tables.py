@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from edgeq_devices.answers import without_control
 from edgeq_devices.conditions import Conditions, processor_ranges
 from edgeq_devices.operator_groups import groups
 from edgeq_devices.results import Measurement
@@ -34,6 +35,7 @@ def aligned_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: Sequence[str] = _TEXT_COLUMNS
 ) -> str:
     """A Markdown table with padded cells; columns are right-aligned unless named in ``text_columns``."""
+    headers, *rows = [[without_control(cell).replace("|", "\\|") for cell in row] for row in (headers, *rows)]
     widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]
     left = [header in text_columns for header in headers]
     rule = ["-" * width if is_left else "-" * (width - 1) + ":" for width, is_left in zip(widths, left, strict=True)]

@@ -98,6 +98,10 @@ def report():
     return report_of(prompt, generation)
 
 
+def test_a_cell_is_one_cell_on_one_line():
+    assert aligned_table(["a"], [["b|c\nd\x1b[2J"]]) == "|          a |\n| ---------: |\n| b\\|c d [2J |\n"
+
+
 def test_markdown(report):
     assert markdown(report) == (EXPECTED / "decoder.md").read_text()
 

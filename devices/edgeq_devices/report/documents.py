@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edgeq.bundle.manifest import MANIFEST_NAME
 from edgeq.errors import EdgeqError
-from edgeq_devices.answers import printable
+from edgeq_devices.answers import printable, without_control
 from edgeq_devices.job import threads_and_cores
 from edgeq_devices.report.recorded import is_recorded, read_recorded
 
 MAX_BYTES = 256 << 20
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Text = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=1000), AfterValidator(without_control)]
 
 
 class _View(BaseModel):

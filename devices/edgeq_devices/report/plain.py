@@ -20,7 +20,7 @@ def markdown(results: Results, title: str) -> str:
     """The tables, and why rows are doubtful."""
     parts = [f"# {title}\n"]
     if results.rows:
-        notes = [f"! {row.where}: {flag}\n" for row in results.rows for flag in row.flags]
+        notes = [_inert(f"! {row.where}: {flag}\n") for row in results.rows for flag in row.flags]
         parts += [_table(measurements(results)), *(["".join(notes)] if notes else [])]
     if any(row.energy for row in results.rows):
         parts.append(_table(powers(results)))
@@ -30,8 +30,12 @@ def markdown(results: Results, title: str) -> str:
 
 
 def _table(grid: Grid) -> str:
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in grid.rows]
-    return aligned_table(grid.headers, rows, grid.texts)
+    return aligned_table(grid.headers, [[_inert(cell) for cell in row] for row in grid.rows], grid.texts)
+
+
+def _inert(text: str) -> str:
+    """Without tags and links, which results must not contain."""
+    return text.replace("<", "\\<").replace("[", "\\[")
 
 
 def comma_separated(results: Results) -> str:

@@ -71,6 +71,8 @@ class Window:
             return [self.fault]
         if self.samples < LEAST_SAMPLES:
             return [f"{self.samples} power samples in {self.seconds:.2f} s, wanted at least {LEAST_SAMPLES}"]
+        if not any(self.joules.values()):
+            return [f"the power sensor stands still: no energy in {self.seconds:.2f} s"]
         return []
 
     def total(self, description: Description) -> float | None:

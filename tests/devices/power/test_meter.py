@@ -103,6 +103,11 @@ def test_few_samples_are_flagged() -> None:
     assert window.flags() == ["4 power samples in 2.00 s, wanted at least 5"]
 
 
+def test_a_sensor_that_stands_still_is_flagged() -> None:
+    window = Reading(2 * SECOND, {"total": 0.0, "part": 0.0}, 9) - Reading(0, {"total": 0.0, "part": 0.0}, 2)
+    assert window.flags() == ["the power sensor stands still: no energy in 2.00 s"]
+
+
 def test_only_counted_rails_are_summed_and_idle_is_subtracted() -> None:
     description = Description("x", Quantity.POWER, RAILS, "", "", 1.0)
     busy, idle = Window(2.0, {"total": 10.0, "part": 4.0}, 9), Window(5.0, {"total": 5.0, "part": 1.0}, 9)

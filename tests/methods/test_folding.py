@@ -46,7 +46,7 @@ def test_folding_keeps_the_outputs(name: str) -> None:
             scale = block.shared(place, torch.rand(len(channels), generator=generator) + 0.5)
             block.apply(place, scale)
         after = model(input_ids=ids)[0]
-    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
 
 def test_statistics_follow_the_fold() -> None:

@@ -20,7 +20,7 @@ from edgeq.runtime.loading import load_decoder
 from edgeq.runtime.model import Model
 from tests.tiny_decoder import CONTEXT, TinyDecoder, make_tiny_decoder, write_records
 
-TOLERANCE = 2e-6  # absolute, for logits near 3 in float32
+TOLERANCE = 1e-5  # absolute, for logits near 3 in float32: ten times what one machine was seen to err
 
 
 @pytest.fixture(scope="module")

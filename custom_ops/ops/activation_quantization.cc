@@ -32,7 +32,7 @@ float read_scale(const ort::KernelInfo& info) {
   return scale;
 }
 
-const float* read_row_sums(const ort::KernelInfo& info, std::size_t branch) {
+ConstantFloats read_row_sums(const ort::KernelInfo& info, std::size_t branch) {
   const std::size_t input = kRowSumsInput + branch;
   const std::string name = "input row_sums" + (branch == 0 ? "" : std::to_string(branch));
   const std::optional<ort::Tensor> sums = info.has_input(input) ? info.constant_input(input) : std::nullopt;
@@ -42,7 +42,7 @@ const float* read_row_sums(const ort::KernelInfo& info, std::size_t branch) {
   if (sums->type != ort::ElementType::float32 || sums->shape != wanted)
     throw ort::Error(name + ": found shape " + ort::to_string(sums->shape) + ", wanted float32 " +
                      ort::to_string(wanted));
-  return static_cast<const float*>(sums->data);
+  return {sums->data, static_cast<std::size_t>(wanted[0])};
 }
 
 } // namespace
@@ -61,7 +61,7 @@ ActivationQuantization::ActivationQuantization(const ort::KernelInfo& info, std:
 
 BranchOutputs ActivationQuantization::with_row_sums(BranchOutputs outputs) const {
   for (std::size_t branch = 0; branch < kMaxBranches; ++branch)
-    outputs[branch].row_sums = row_sums_[branch];
+    outputs[branch].row_sums = row_sums_[branch].data();
   return outputs;
 }
 

@@ -38,7 +38,7 @@ public:
 
 private:
   kernels::A8Scales scales_;
-  std::array<const float*, kMaxBranches> row_sums_{};
+  std::array<ConstantFloats, kMaxBranches> row_sums_{};
 };
 
 /// Of asymmetric codes, x ≈ scale · code − offset: y[token, row] −= offset[token] · row_sums[row], for the rows of

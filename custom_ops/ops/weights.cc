@@ -3,6 +3,8 @@
 
 #include "kernels/sizes.h"
 
+#include <cstring>
+
 namespace edgeq::ops {
 
 WeightShape read_weight_shape(const ort::KernelInfo& info) {
@@ -42,6 +44,15 @@ std::size_t token_count(const ort::Tensor& x, std::size_t k) {
   return tokens;
 }
 
+ConstantFloats::ConstantFloats(const void* data, std::size_t count) {
+  if (reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0) {
+    data_ = static_cast<const float*>(data);
+    return;
+  }
+  copy_.resize(count);
+  std::memcpy(copy_.data(), data, count * sizeof(float));
+}
+
 Bias::Bias(const ort::KernelInfo& info, std::size_t input, std::string name, std::size_t n)
     : input_(input), name_(std::move(name)), n_(n) {
   if (!info.has_input(input))
@@ -49,18 +60,18 @@ Bias::Bias(const ort::KernelInfo& info, std::size_t input, std::string name, std
   const std::optional<ort::Tensor> bias = info.constant_input(input);
   computed_ = !bias;
   if (bias)
-    constant_ = check(*bias);
+    constant_ = {check(*bias), n};
 }
 
 const float* Bias::data(const ort::KernelContext& context) const {
-  return computed_ ? check(context.input(input_)) : constant_;
+  return computed_ ? static_cast<const float*>(check(context.input(input_))) : constant_.data();
 }
 
-const float* Bias::check(const ort::Tensor& bias) const {
+const void* Bias::check(const ort::Tensor& bias) const {
   if (bias.shape != ort::Shape{static_cast<std::int64_t>(n_)})
     throw ort::Error("input " + name_ + ": found shape " + ort::to_string(bias.shape) + ", wanted [" +
                      std::to_string(n_) + "]");
-  return static_cast<const float*>(bias.data);
+  return bias.data;
 }
 
 ort::Shape output_shape(const ort::Shape& x, std::size_t n) {

@@ -35,6 +35,19 @@ const std::uint8_t* packed_weight(const ort::KernelInfo& info, std::size_t bytes
 /// Checks that X is [..., k]; returns the number of tokens, the product of the leading dimensions.
 std::size_t token_count(const ort::Tensor& x, std::size_t k);
 
+/// The floats of a constant tensor: where they lie, or a copy, as external data need not lie at a multiple of 4 bytes.
+class ConstantFloats {
+public:
+  ConstantFloats() = default;
+  ConstantFloats(const void* data, std::size_t count);
+
+  const float* data() const { return copy_.empty() ? data_ : copy_.data(); } // null without a tensor
+
+private:
+  const float* data_ = nullptr;
+  std::vector<float> copy_;
+};
+
 /// An optional bias, which must be [n]. A constant one is checked and found once, when the kernel is created.
 class Bias {
 public:
@@ -45,12 +58,12 @@ public:
   const float* data(const ort::KernelContext& context) const;
 
 private:
-  const float* check(const ort::Tensor& bias) const;
+  const void* check(const ort::Tensor& bias) const;
 
   std::size_t input_ = 0;
   std::string name_;
   std::size_t n_ = 0;
-  const float* constant_ = nullptr;
+  ConstantFloats constant_;
   bool computed_ = false;
 };
 

@@ -26,6 +26,7 @@ from edgeq_devices.transports.base import COMMAND_SECONDS, Transport, last_line,
 _PUT = 'umask 077; part="$1/.$2.$$"; mkdir -p "$1" && cat > "$part" && mv "$part" "$1/$2" || { rm -f "$part"; exit 1; }'
 _HAS = 'test -f "$1"'
 _FIND_PYTHON = 'for python in "$@"; do command -v "$python" && exit 0; done; exit 1'
+GO_ON = "try again: it goes on where it ended"
 SLOW_READ = 20e6  # bytes per second of a memory card
 Sent = Callable[[int], None]
 
@@ -121,7 +122,17 @@ class Board:
         """Before anything is written; the agent checks again, file by file."""
         free = max(0, self.facts.disk_free - RESERVE)
         if wanted > free:
-            raise EdgeqError("disk full", field=self.name, found=f"{free} bytes free", wanted=wanted)
+            raise EdgeqError(
+                "disk full", field=self.name, found=f"{free} bytes free", wanted=wanted, remedy=self._space
+            )
+
+    @property
+    def _space(self) -> str:
+        """What mends a board that takes no files."""
+        root = self.transport.root
+        return (
+            f"free some space there, or make {root} a link to a directory that can be written; all in it may be deleted"
+        )
 
     def _send(self, transfers: list[Transfer], sent: Sent) -> None:
         # After each file the board is silent as long as it takes to read it again.
@@ -143,11 +154,14 @@ class Board:
             raise guard.error(self.name)
         if not answers:
             failure = self.transport.explain(code, words)
-            raise failure or EdgeqError("the transfer was cut off", field=self.name, found=last_line(words))
+            raise failure or EdgeqError(
+                "the transfer was cut off", field=self.name, found=last_line(words), remedy=GO_ON
+            )
         received = number(self._answer(answers[-1]), "received", self.name)
         if received != len(transfers):
             wanted = f"{len(transfers)} files"
-            raise EdgeqError("the transfer was cut off", field=self.name, found=f"{received:.0f} files", wanted=wanted)
+            found = f"{received:.0f} files"
+            raise EdgeqError("the transfer was cut off", field=self.name, found=found, wanted=wanted, remedy=GO_ON)
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         answer = parse_answer(line, self.name)
@@ -180,7 +194,9 @@ class Board:
             done = self._shell(_PUT, directory, name, stdin=content)
             if done.returncode:
                 reason = last_line(done.stderr.decode(errors="replace"))
-                raise EdgeqError("cannot write on the board", field=self.name, file=path, found=reason)
+                raise EdgeqError(
+                    "cannot write on the board", field=self.name, file=path, found=reason, remedy=self._space
+                )
         return path
 
 

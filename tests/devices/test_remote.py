@@ -85,12 +85,20 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "edgeq").write_text("a file")
+    with pytest.raises(
+        EdgeqError, match=r"cannot write on the board, found .*; free some space there, or make /.*/edgeq"
+    ):
+        Board(LocalTransport(tmp_path / "edgeq"), sys.executable)
+
+
 def test_a_disk_that_is_too_small_is_named_before_anything_is_sent(
     tmp_path: Path, tiny_decoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = Board(LocalTransport(tmp_path), sys.executable)
     board.facts = board.facts.model_copy(update={"disk_free": (16 << 20) + 7})
-    with pytest.raises(EdgeqError, match=r"^local: disk full, found 7 bytes free, wanted \d+"):
+    with pytest.raises(EdgeqError, match=r"^local: disk full, found 7 bytes free, wanted \d+; free some space there"):
         deploy(board, open_bundle(tiny_decoder.directory), None)
     assert list((tmp_path / "blobs").iterdir()) == []
 

@@ -89,6 +89,9 @@ class SshTransport:
 
     def explain(self, code: int, stderr: str) -> EdgeqError | None:
         """What ssh's own failure means."""
+        if code < 0:  # this machine's ssh; what a signal ends on the board has a positive code
+            found = f"ssh was ended by signal {-code}"
+            return EdgeqError("the connection was lost", field=self.name, found=found, remedy="measure again")
         if code != SSH_FAILED:
             return None
         host, port = self._destination.rpartition("@")[2], self._port

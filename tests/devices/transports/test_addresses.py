@@ -108,6 +108,12 @@ def test_failures_of_ssh_are_explained(ssh: SshTransport, stderr: str, problem: 
     assert remedy in (error.remedy or "")
 
 
+def test_an_ssh_that_is_killed_here_has_lost_the_connection(ssh: SshTransport) -> None:
+    assert str(ssh.explain(-9, "")) == (
+        "ssh://pi@board:2222: the connection was lost, found ssh was ended by signal 9; measure again"
+    )
+
+
 def test_a_failure_of_the_command_is_not_one_of_the_connection(ssh: SshTransport) -> None:
     assert ssh.explain(1, "Permission denied") is None
     assert LocalTransport().explain(255, "") is None

@@ -55,8 +55,10 @@ def measure_events(board: Board, job: Job, listen: Listener = lambda event: None
                 continue
             event = parse_answer(line, board.name)
             if "error" in event:
-                kind = BusyBoardError if event.get("busy") is True else EdgeqError
-                raise kind(text(event, "error", board.name), field=board.name)
+                busy = event.get("busy") is True
+                remedy = "try again when that has ended" if busy else None
+                kind = BusyBoardError if busy else EdgeqError
+                raise kind(text(event, "error", board.name), field=board.name, remedy=remedy)
             text(event, "event", board.name)
             events.append(event)
             listen(event)

@@ -149,7 +149,7 @@ def test_processors_are_chosen(board: Board, job: Job) -> None:
 def test_one_at_a_time(board: Board, job: Job, root: Path) -> None:
     with (
         hold(root / "lock", "eve@laptop"),
-        pytest.raises(BusyBoardError, match=r"local: eve@laptop has been measuring on this board for \d+ s"),
+        pytest.raises(BusyBoardError, match=r"local: eve@laptop has been measuring on this board for \d+ s; try again"),
     ):
         measure_events(board, job)
 

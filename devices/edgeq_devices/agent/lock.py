@@ -15,6 +15,9 @@ from typing import IO
 SHARED_LOCK = "/tmp/edgeq.lock"  # noqa: S108 - users of a board have no other directory in common
 
 
+LONGEST = 4096  # characters of a holder's description
+
+
 class BusyError(Exception):
     """Somebody else is measuring; the text says who, and since when."""
 
@@ -58,7 +61,8 @@ def _open(path: Path) -> IO[str]:
 
 def _describe(path: Path) -> str:
     try:
-        state = json.loads(path.read_text())
+        with path.open() as file:  # which anybody may have written
+            state = json.loads(file.read(LONGEST))
         holder, seconds = str(state["holder"]), time.monotonic() - float(state["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return "another measurement runs on this board"

@@ -20,6 +20,7 @@ from edgeq_devices.report.recorded import is_recorded, read_recorded
 MAX_BYTES = 256 << 20
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Text = Annotated[str, Field(max_length=1000), AfterValidator(without_control)]
 
 
@@ -61,20 +62,20 @@ class Row(_View):
 
     model_filename: Text
     model_type: Text
-    model_size: Annotated[int, Field(ge=0)]
-    model_n_params: Annotated[int, Field(ge=0)]
+    model_size: Count
+    model_n_params: Count
     model_sha256: Text
     bits_per_weight: Finite
     device: Text
     board: Text
     cpu_info: Text | None
     instruction_set: Text | None
-    n_threads: int
-    cpu_mask: list[int] = []
+    n_threads: Count
+    cpu_mask: list[Count] = []
     test: Text
-    n_prompt: int
-    n_gen: int
-    n_depth: int
+    n_prompt: Count
+    n_gen: Count
+    n_depth: Count
     unit: Text
     avg_ns: Finite | None = None
     stddev_ns: Finite | None = None
@@ -192,7 +193,8 @@ def load_results(paths: Sequence[Path]) -> Results:
     files = [file for path in paths for file in (_result_files(path) if path.is_dir() else [path])]
     if not files:
         raise EdgeqError("no results", file=paths[0] if paths else None, wanted="files of edgeq profile --format json")
-    documents = [load_document(file) for file in files]
+    once = {file.resolve(): file for file in files}
+    documents = [load_document(file) for file in once.values()]
     return Results(
         tuple(document for document in documents if isinstance(document, Profile)),
         tuple(document for document in documents if isinstance(document, Evaluation)),

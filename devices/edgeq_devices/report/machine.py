@@ -10,6 +10,7 @@ from edgeq_devices.report.documents import Results
 from edgeq_devices.tables import binary_size
 
 LONGEST = 400
+DEEPEST = 8  # nested values
 _BYTES = ("memory_total", "memory_available", "swap_used")
 
 
@@ -30,14 +31,16 @@ def _lines(conditions: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.replace("_", " "), text[:LONGEST]
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, depth: int = 0) -> str:
     """Nested values with their names; what is unknown or empty is left out."""
     if value is None:
         return ""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, dict):
-        known = {str(name): text for name, item in value.items() if (text := _plain(item))}
+        known = {str(name): text for name, item in value.items() if (text := _plain(item, depth + 1))}
         return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in known.items())
     if isinstance(value, list):
         separator = "; " if any(isinstance(item, dict) for item in value) else " "
-        return separator.join(_plain(item) for item in value)
+        return separator.join(_plain(item, depth + 1) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -29,6 +29,9 @@ def test_files_and_directories_are_read(tmp_path: Path) -> None:
         (profile(row(avg_ts="fast")), r"results\.0\.avg_ts"),
         (profile(row(model_filename="x" * 2000)), r"results\.0\.model_filename"),
         (profile({}), r"results\.0\.model_filename"),
+        (profile(row(model_size=10**400)), r"results\.0\.model_size"),
+        (profile(row(n_threads=-1)), r"results\.0\.n_threads"),
+        (profile(row(cpu_mask=[1 << 70])), r"results\.0\.cpu_mask\.0"),
         ({"results": {}}, "results"),
         ([], "not a result file"),
         ({}, "bundle"),
@@ -46,6 +49,11 @@ def test_what_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(EdgeqError, match="not a result file"):
         load_document(path)
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", profile(row()))
+    assert len(load_results([file, tmp_path, file]).rows) == 1
 
 
 def test_missing_results_are_named(tmp_path: Path) -> None:

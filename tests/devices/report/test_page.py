@@ -92,6 +92,14 @@ def test_results_are_text_and_never_markup(tmp_path: Path) -> None:
     assert [tag for tag, _ in page.tags].count("script") == [tag for tag, _ in clean.tags].count("script")
 
 
+def test_conditions_may_be_nested_deeply(tmp_path: Path) -> None:
+    conditions: dict[str, Any] = {"cpu": "Cortex-A76"}
+    for _ in range(900):
+        conditions = {"inner": conditions, "kept": 1}
+    file = write(tmp_path / "profile.json", profile(row(), conditions=conditions))
+    assert "inner inner inner" in render(load_results([file]), "t")
+
+
 def test_plots_are_those_that_the_results_allow(tmp_path: Path) -> None:
     titles = [figure.layout.title.text for figure in figures(results(tmp_path, row()))]
     assert titles == [

@@ -59,7 +59,7 @@ class Recipe(BaseModel):
     samples: int = 128
     length: int | Literal["auto"] | None = None
     task_lengths: str | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     sequential: bool = True
     portable: bool = False
     compress: str | None = None

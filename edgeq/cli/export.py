@@ -73,6 +73,8 @@ def command(
 
     if verbose:
         show_log()
+    if model is None and recipe is None:
+        raise EdgeqError("no model", remedy="give a checkpoint directory, an .onnx file or a hub id, or --recipe FILE")
     limits = budgets.Limits(avg_bits, max_size, max_memory, max_latency, max_energy)
     search = budgets.Search(candidates, sensitivity, allocation, split_inputs, layer_costs)
     budget = BudgetRequest(budgets.budget_fields(limits, search), device, cache)

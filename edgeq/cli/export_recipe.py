@@ -43,6 +43,14 @@ class PresetRequest:
         from edgeq.schemes import Scheme
 
         named = {"scheme": self.scheme, "method": self.method}
+        preset = (self.bits, self.quality, self.group_size)
+        if self.bits_per_weight is not None and any(value is not None for value in preset):
+            raise EdgeqError(
+                "two sizes of weights",
+                field="--bits-per-weight",
+                found=f"{self.bits_per_weight} beside --bits, --group-size or --quality",
+                wanted="one of them; groups are named by --scheme w8g64",
+            )
         recipe = apply_preset(recipe, bits=self.bits, quality=self.quality, group_size=self.group_size, **named)
         recipe = apply_rate(recipe, self.bits_per_weight, **named)
         if self.number_format is None:

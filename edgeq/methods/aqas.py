@@ -22,6 +22,7 @@ from torch import Tensor
 from edgeq.methods.distortion import distortion_of
 from edgeq.methods.folding import Fold, FoldableBlock
 from edgeq.methods.grids import Clip
+from edgeq.methods.option_types import PositiveCount
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.scaling import SMALLEST, fold_each, largest_magnitudes, normalized
 
@@ -45,7 +46,7 @@ class Options(MethodOptions):
         clip: Range of a group while scales are compared.
     """
 
-    steps: int = 20
+    steps: PositiveCount = 20
     search: Literal["coarse", "full"] = "coarse"
     clip: Clip = "minmax"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgeq.methods.folding import Fold, FoldableBlock, scaled_statistics
 from edgeq.methods.grids import Clip
+from edgeq.methods.option_types import Count
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.scaling import SMALLEST, fold_each, normalized, observed_layers, rounded, stacked_weights
 
@@ -28,7 +29,7 @@ class Options(MethodOptions):
         duo_scaling: Also divide by the mean magnitude of the weights to the power of one minus the exponent.
     """
 
-    steps: int = 20
+    steps: Count = 20
     clip: Clip = "mse"
     duo_scaling: bool = False
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from edgeq.methods.folding import Fold, FoldableBlock
 from edgeq.methods.gptq import memoized_factor
+from edgeq.methods.option_types import NotNegative, Positive, PositiveCount
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.scaling import SMALLEST, fold_each, normalized, observed_layers
 from edgeq.methods.steps import RateOptions, StepFamily, code_rate, round_codes
@@ -35,11 +36,11 @@ class Options(MethodOptions):
         damping: As in GPTQ.
     """
 
-    bits: float = 3.6
+    bits: Positive = 3.6
     cost: Literal["pivots", "diagonal"] = "pivots"
-    spread: float = 0.5
-    steps: int = 8
-    damping: float = 0.01
+    spread: NotNegative = 0.5
+    steps: PositiveCount = 8
+    damping: Positive = 0.01
 
 
 def fold(block: FoldableBlock, options: Options | None = None) -> None:

@@ -18,6 +18,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
 from edgeq.formats.layout import group_count
 from edgeq.methods.grids import Grid, assemble, restore
+from edgeq.methods.option_types import Count, NotNegative, PositiveCount
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.rows import map_rows
 
@@ -37,9 +38,9 @@ class Options(MethodOptions):
         block_size: Columns after which all other columns hear of the changes.
     """
 
-    passes: int = 30
-    damping: float = 0.75
-    block_size: int = 128
+    passes: Count = 30
+    damping: NotNegative = 0.75
+    block_size: PositiveCount = 128
 
 
 def refine(

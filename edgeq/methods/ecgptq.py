@@ -18,6 +18,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
 from edgeq.methods import ecsq
 from edgeq.methods.gptq import Factor, memoized_factor
+from edgeq.methods.option_types import Positive
 from edgeq.methods.rate_search import SearchOptions, reach_target
 from edgeq.methods.rows import worker_pool
 from edgeq.methods.steps import StepFamily
@@ -38,7 +39,7 @@ class Options(SearchOptions):
         act_order: Take the columns by falling importance.
     """
 
-    damping: float = 0.01
+    damping: Positive = 0.01
     act_order: bool = True
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from edgeq.formats import Format, QuantizedTensor, UniformFormat
 from edgeq.methods.grids import assemble
 from edgeq.methods.grids.uniform import as_float16
+from edgeq.methods.option_types import NotNegative, PositiveCount
 from edgeq.methods.steps import RateOptions, StepFamily, code_rate, grouped, round_codes, step_grids
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Options(RateOptions):
         iterations: L-BFGS iterations at most, in the final optimisation.
     """
 
-    trade: float | None = None
-    iterations: int = 100
+    trade: NotNegative | None = None
+    iterations: PositiveCount = 100
 
 
 def quantize(

@@ -17,6 +17,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor
 from edgeq.formats.layout import group_count
 from edgeq.methods.grids import Grid, GridOptions, assemble, fit_grid
+from edgeq.methods.option_types import Positive, PositiveCount
 from edgeq.methods.options import SolverOptions
 from edgeq.methods.rows import map_rows
 
@@ -43,8 +44,8 @@ class Options(SolverOptions):
     """
 
     grid: GridOptions = field(default_factory=lambda: GridOptions("mse"))
-    damping: float = 0.01
-    block_size: int = 128
+    damping: Positive = 0.01
+    block_size: PositiveCount = 128
     act_order: bool = False
     static_groups: bool = False
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from edgeq.errors import EdgeqError
+from edgeq.methods.option_types import PositiveCount
 from edgeq.methods.options import MethodOptions
 from edgeq.quantization.corrections import LowRank
 
@@ -37,7 +38,7 @@ class Options(MethodOptions):
             magnitude of their input), ``gram`` (the layer's outputs).
     """
 
-    rank: int = 8
+    rank: PositiveCount = 8
     weighting: Weighting = "gram"
 
 

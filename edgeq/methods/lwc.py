@@ -20,6 +20,7 @@ from edgeq.formats import BcqFormat, Format, QuantizedTensor, UniformFormat
 from edgeq.formats.layout import group_count
 from edgeq.methods import rtn
 from edgeq.methods.folding import FoldableBlock
+from edgeq.methods.option_types import Count, Positive
 from edgeq.methods.options import MethodOptions
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Options(MethodOptions):
             reads one, and a range moves by about as much in every step.
     """
 
-    epochs: int = 20
-    learning_rate: float = 5e-2
+    epochs: Count = 20
+    learning_rate: Positive = 5e-2
 
 
 class LearnedRange(nn.Module):

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format
+from edgeq.methods.option_types import Count, NotNegative
 from edgeq.methods.options import MethodOptions
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Options(MethodOptions):
         iterations: Proximal gradient steps.
     """
 
-    alpha: float | Literal["auto"] = "auto"
-    iterations: int = ITERATIONS
+    alpha: NotNegative | Literal["auto"] = "auto"
+    iterations: Count = ITERATIONS
 
     def candidates(self) -> Sequence[Self]:
         """One for each of `ALPHAS` where ``alpha`` is ``auto``."""

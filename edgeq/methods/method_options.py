@@ -21,7 +21,8 @@ def parse_options(methods: Sequence[Method], values: Mapping[str, Any]) -> Itera
     """Each method with its options; fields that are not named keep their defaults.
 
     Raises:
-        EdgeqError: An option names no method of the pipeline or no field of it, or its value is of the wrong type.
+        EdgeqError: An option names no method of the pipeline or no field of it, or its value is of the wrong type or
+            out of range.
     """
     names = [method.name for method in methods]
     for option in values:
@@ -73,4 +74,4 @@ def _convert(kind: type, field: str, option: str, value: Any) -> Any:
 
 @cache
 def _adapter(kind: type, field: str) -> TypeAdapter[Any]:
-    return TypeAdapter(get_type_hints(kind)[field])
+    return TypeAdapter(get_type_hints(kind, include_extras=True)[field])

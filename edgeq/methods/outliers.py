@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from edgeq.errors import EdgeqError
+from edgeq.methods.option_types import ProperFraction
 from edgeq.methods.options import MethodOptions
 from edgeq.quantization.corrections import Sparse
 
@@ -32,8 +33,8 @@ class Options(MethodOptions):
         sensitive: Share that has the highest sensitivity of the others; without calibration none are chosen for it.
     """
 
-    far: float = 0.004
-    sensitive: float = 0.0005
+    far: ProperFraction = 0.004
+    sensitive: ProperFraction = 0.0005
 
 
 def split(weight: Tensor, statistics: LayerStatistics | None, options: Options | None = None) -> tuple[Tensor, Sparse]:

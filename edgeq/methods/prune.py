@@ -19,6 +19,7 @@ from torch import Tensor
 from edgeq.compression.entropy import entropy
 from edgeq.errors import EdgeqError
 from edgeq.formats import Format, QuantizedTensor, UniformTensor
+from edgeq.methods.option_types import Fraction, NotNegative
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.steps import check_format, code_counts
 
@@ -39,9 +40,9 @@ class Options(MethodOptions):
         error: Most that the output error may grow, as a fraction; with ``auto``.
     """
 
-    ratio: float | Literal["auto"] = "auto"
-    price: float = 1.0
-    error: float = 1.0
+    ratio: Fraction | Literal["auto"] = "auto"
+    price: NotNegative = 1.0
+    error: NotNegative = 1.0
 
 
 def refine(

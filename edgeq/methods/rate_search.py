@@ -15,6 +15,7 @@ from edgeq.compression.entropy import code_lengths
 from edgeq.errors import EdgeqError
 from edgeq.formats import QuantizedTensor
 from edgeq.methods.grids import assemble
+from edgeq.methods.option_types import NotNegative, Positive
 from edgeq.methods.steps import RateOptions, StepFamily, code_counts, code_rate, round_codes, step_grids
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class SearchOptions(RateOptions):
             every layer then takes the bits that it needs.
     """
 
-    slope: float = 0.0
-    error: float | None = None
+    slope: NotNegative = 0.0
+    error: Positive | None = None
 
 
 def reach_target(

@@ -19,6 +19,7 @@ from edgeq.formats import BcqTensor, Format, QuantizedTensor
 from edgeq.formats.layout import group_count
 from edgeq.methods import cd
 from edgeq.methods.grids.uniform import as_float16
+from edgeq.methods.option_types import Count, NotNegative
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.rows import map_rows
 
@@ -38,9 +39,9 @@ class Options(MethodOptions):
         damping: Added to the diagonal of XᵀX, as a fraction of its mean.
     """
 
-    rounds: int = 4
-    passes: int = 3
-    damping: float = 0.01
+    rounds: Count = 4
+    passes: Count = 3
+    damping: NotNegative = 0.01
 
 
 def refine(

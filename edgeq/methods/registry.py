@@ -36,6 +36,7 @@ class Method:
         samples: Whether it measures on rows of the inputs themselves, not only on their sums.
         whole_block: Whether the solver has a function ``prepare(block, runner, name, options)``, which changes the
             weights of a `FoldableBlock` before its layers are quantized; nothing else may then change them.
+        format: The only format that a solver makes; ``None``: several.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Method:
     calibrated: bool = True
     samples: bool = False
     whole_block: bool = False
+    format: str | None = None
 
     @property
     def module(self) -> Any:
@@ -58,12 +60,12 @@ _ALL = (
     Method("rtn", "solver", calibrated=False),
     Method("gptq", "solver"),
     Method("lwc", "solver", whole_block=True),
-    Method("bcq", "solver", calibrated=False),
+    Method("bcq", "solver", calibrated=False, format="bcq"),
     Method("qat", "solver", calibrated=False),
-    Method("codebook", "solver", calibrated=False),
-    Method("ecsq", "solver", calibrated=False),
-    Method("ecgptq", "solver"),
-    Method("entquant", "solver", calibrated=False),
+    Method("codebook", "solver", calibrated=False, format="codebook"),
+    Method("ecsq", "solver", calibrated=False, format="uniform"),
+    Method("ecgptq", "solver", format="uniform"),
+    Method("entquant", "solver", calibrated=False, format="uniform"),
     Method("outliers", "split", calibrated=False),
     Method("magr", "transform"),
     Method("cd", "refinement"),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edgeq.errors import EdgeqError
 from edgeq.methods.folding import Fold, FoldableBlock
+from edgeq.methods.option_types import Fraction
 from edgeq.methods.options import MethodOptions
 from edgeq.methods.scaling import SMALLEST, fold_each, largest_magnitudes
 
@@ -28,7 +29,7 @@ class Options(MethodOptions):
         places: ``norms`` as in the paper; ``all``: also where a linear layer makes the inputs.
     """
 
-    alpha: float = 0.5
+    alpha: Fraction = 0.5
     places: Literal["norms", "all"] = "norms"
 
 

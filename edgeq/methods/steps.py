@@ -20,6 +20,7 @@ from edgeq.errors import EdgeqError
 from edgeq.formats import Format, UniformFormat
 from edgeq.formats.layout import group_count
 from edgeq.methods.grids.uniform import UniformGrid, as_float16
+from edgeq.methods.option_types import NotNegative, Positive
 from edgeq.methods.options import MethodOptions
 
 SCALE_BITS = 16
@@ -43,10 +44,10 @@ class RateOptions(MethodOptions):
             ``none``: they are rounded to nearest as usual.
     """
 
-    bits: float = 3.6
-    spread: float = 0.5
+    bits: Positive = 3.6
+    spread: NotNegative = 0.5
     rate: Rate = "entropy"
-    vocabulary_bits: float | Literal["none"] = "none"
+    vocabulary_bits: Positive | Literal["none"] = "none"
 
 
 def check_format(fmt: Format) -> UniformFormat:

@@ -89,12 +89,16 @@ def quantize_blocks(
             to another run.
     """
     work = WorkDirectory.open(calibration.work, run_fingerprint(model, checkpoint, plan, calibration))
-    sensitivities: Sensitivities = no_sensitivities
-    if plan.pipeline.wants_fisher:
-        targets = [target for target in find_targets(model) if not target.vocabulary]
-        ids = torch.from_numpy(calibration.data.ids)
-        sensitivities = fisher_sensitivities(checkpoint, ids, targets, calibration.work, progress)
-    _Blockwise(model, plan, load, calibration, work, progress, sensitivities).run()
+    try:
+        sensitivities: Sensitivities = no_sensitivities
+        if plan.pipeline.wants_fisher:
+            targets = [target for target in find_targets(model) if not target.vocabulary]
+            ids = torch.from_numpy(calibration.data.ids)
+            sensitivities = fisher_sensitivities(checkpoint, ids, targets, calibration.work, progress)
+        _Blockwise(model, plan, load, calibration, work, progress, sensitivities).run()
+    except BaseException:
+        work.remove_unless_begun()
+        raise
     work.remove()
 
 

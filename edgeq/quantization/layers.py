@@ -77,10 +77,11 @@ def pack_layer(
     except EdgeqError as error:
         raise EdgeqError(
             error.problem,
-            field=target.name,
+            field=target.name if error.field is None else f"{target.name}: {error.field}",
             found=error.found,
             wanted=error.wanted,
-            remedy=error.remedy or "keep the layer in fp32 with --skip",
+            # Where a field is named, the layer is not at fault.
+            remedy=error.remedy or ("keep the layer in fp32 with --skip" if error.field is None else None),
         ) from error
     return PackedLayer(PackedWeight(torch.from_numpy(packed), fmt, target.rows, target.columns), result.corrections)
 

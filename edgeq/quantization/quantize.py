@@ -18,7 +18,7 @@ from edgeq.quantization.corrections import corrected_record
 from edgeq.quantization.layers import as_packed, corrections_of, layer_record, quantize_unobserved, scheme_of
 from edgeq.quantization.loading import Load, checkpoint_loader, materialize
 from edgeq.quantization.plan import Plan
-from edgeq.quantization.skeleton import build_skeleton, find_targets
+from edgeq.quantization.skeleton import Target, build_skeleton, find_targets
 from edgeq.quantization.trained import TrainedQuantizers, read_training_record, trained_quantizers
 from edgeq.schemes import Scheme
 
@@ -96,10 +96,28 @@ def quantize_module(model: nn.Module, plan: Plan) -> list[LayerRecord]:
 
 
 def plan_records(model: nn.Module, plan: Plan) -> list[LayerRecord]:
-    """What `quantize_checkpoint` would record, from shapes alone."""
+    """What `quantize_checkpoint` would record, from shapes alone.
+
+    Raises:
+        EdgeqError: A pattern of the plan matches no layer, or its solver does not make the format of one.
+    """
     targets = find_targets(model)
     plan.check_patterns(name for target in targets for name in target.names)
+    for target in targets:
+        _check_solver(plan, target)
     return [layer_record(target, scheme_of(plan, target)) for target in targets]
+
+
+def _check_solver(plan: Plan, target: Target) -> None:
+    solver, scheme = plan.pipeline.solver.method, scheme_of(plan, target)
+    wrong = {fmt.name for fmt in scheme.formats if solver.format not in (None, fmt.name)}
+    if wrong and not target.vocabulary:
+        raise EdgeqError(
+            f"{solver.name} makes {solver.format} weights",
+            field=target.name,
+            found=scheme,
+            wanted=f"a scheme in the format {solver.format}, or another --method",
+        )
 
 
 def check_calibrated(plan: Plan, calibrated: bool) -> None:

@@ -111,6 +111,11 @@ class WorkDirectory:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
+    def remove_unless_begun(self) -> None:
+        """Deletes the directory if nothing in it is worth going on with."""
+        if self._directory is not None and [path.name for path in self._directory.iterdir()] == [STATE_NAME]:
+            self.remove()
+
     def _path(self, index: int) -> Path | None:
         return None if self._directory is None else self._directory / BLOCK_NAME.format(f"{index:04d}")
 

@@ -87,6 +87,10 @@ BAD_ARGUMENTS = [
     (("--quality", "best", "--method", "gptq"), "--method: two methods"),
     (("--layer", "lm_head"), "--layer: malformed override, found 'lm_head', wanted PATTERN=SCHEME"),
     (("--layer", "nonsense=w8"), "pattern matches no layer, found 'nonsense'"),
+    (("--seed", -1), "seed: Input should be greater than or equal to 0, found -1"),
+    (("--method", "bcq"), "bcq makes bcq weights, found w4g128, wanted a scheme in the format bcq"),
+    (("--bits-per-weight", 3.6, "--bits", 4), "--bits-per-weight: two sizes of weights, found 3.6 beside --bits"),
+    (("--bits-per-weight", 3.6, "--quality", "best"), "--bits-per-weight: two sizes of weights"),
     (("--clip", "median"), "clip: Input should be 'minmax', 'mse' or 'l3'"),
     (("--method", "gpt"), "--method: unknown method, found 'gpt'"),
     (("--method", "gptq"), "--method: method needs calibration, found gptq; add --calibration FILE"),
@@ -112,6 +116,18 @@ def test_bad_arguments(
     assert message in outcome.err
     assert "Traceback" not in outcome.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_model(edgeq: Edgeq, tmp_path: Path) -> None:
+    outcome = edgeq("export", "--bits", 4, "-o", tmp_path / "out")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "no model; give a checkpoint directory" in outcome.err
+
+
+def test_a_dry_run_refuses_a_solver_of_another_format(edgeq: Edgeq, books_6m: Path) -> None:
+    outcome = edgeq("export", books_6m, "--scheme", "w3-codebook", "--method", "bcq", "--dry-run")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "model.layers.0.self_attn.q_proj: bcq makes bcq weights, found w3-codebook" in outcome.err
 
 
 def test_no_output_directory(edgeq: Edgeq, books_6m: Path) -> None:

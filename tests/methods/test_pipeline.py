@@ -40,6 +40,15 @@ BAD = [
     ("gptq", {"act_order": True}, "option of no method, found 'act_order'"),
     ("gptq", {"gptq.nothing": 1}, "unknown option, found gptq.nothing, wanted damping or"),
     ("gptq", {"gptq.damping": "much"}, "--method-option: .*, found gptq.damping=much"),
+    ("gptq", {"gptq.beta": "-1"}, "greater than 0, found gptq.beta=-1"),
+    ("gptq", {"gptq.damping": "nan"}, "finite number, found gptq.damping=nan"),
+    ("gptq", {"gptq.block_size": 0}, "greater than or equal to 1, found gptq.block_size=0"),
+    ("gptq+cd", {"cd.damping": -1.0}, "greater than or equal to 0, found cd.damping=-1"),
+    ("gptq+refit", {"refit.rounds": -1}, "greater than or equal to 0, found refit.rounds=-1"),
+    ("magr+gptq", {"magr.alpha": "-1"}, "greater than or equal to 0, found magr.alpha=-1"),
+    ("ecsq", {"ecsq.bits": "nan"}, "finite number, found ecsq.bits=nan"),
+    ("aqas", {"aqas.steps": 0}, "greater than or equal to 1, found aqas.steps=0"),
+    ("outliers+gptq", {"outliers.far": 1.0}, "less than 1, found outliers.far=1"),
 ]
 
 

@@ -223,6 +223,20 @@ def test_a_run_without_a_finished_block_gives_way(untied: tuple[Path, nn.Module]
     assert not work.exists()
 
 
+def test_a_run_that_fails_before_its_first_block_leaves_nothing(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
+    plan = Plan.build(Scheme.parse("w3"), method="gptq", options={"gptq.beta": 1e9})
+    with pytest.raises(EdgeqError, match=r"q_proj: scale does not fit float16.*--skip"):
+        quantize_checkpoint(Checkpoint(untied[0]), plan, None, Calibration(DATA, work=tmp_path / "work"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_at_fault_is_named_beside_the_layer(untied: tuple[Path, nn.Module]) -> None:
+    plan = Plan.build(Scheme.parse("w3-bcq"), method="gptq", options={"gptq.gamma": 0.8})
+    with pytest.raises(EdgeqError, match=r"q_proj: gamma: no steps") as caught:
+        quantize_checkpoint(Checkpoint(untied[0]), plan, None, Calibration(DATA))
+    assert "--skip" not in str(caught.value)
+
+
 def test_a_directory_of_something_else_is_left_alone(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(EdgeqError, match="not a work directory"):

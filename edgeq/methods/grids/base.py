@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgeq.errors import EdgeqError
+from edgeq.methods.option_types import Positive
 
 Clip = Literal["minmax", "mse", "l3"]
 # What `gamma=auto` tries. A Gaussian of 128 weights wants 0.91 at 4 bits, 0.69 at 3, 0.40 at 2.
@@ -35,8 +36,8 @@ class GridOptions:
     """
 
     clip: Clip = "l3"
-    beta: float | Literal["auto"] = 1.0
-    gamma: float | Literal["auto"] | None = None
+    beta: Positive | Literal["auto"] = 1.0
+    gamma: Positive | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if self.gamma is not None and self.beta != 1.0:

@@ -20,6 +20,7 @@ from edgeq.methods.grids.kmeans import best_centroids
 from edgeq.methods.grids.levels import LevelGrid
 from edgeq.methods.grids.sorted_rows import SortedRows
 from edgeq.methods.grids.uniform import as_float16
+from edgeq.methods.option_types import Count
 
 START_RATIOS = (1.0, 0.85, 0.7)  # of the range, for the uniform starts
 START_ROUNDS = 3  # after which the best start is kept
@@ -34,7 +35,7 @@ class BcqGridOptions(GridOptions):
         rounds: Alternating rounds; 0: the best start as it is.
     """
 
-    rounds: int = 15
+    rounds: Count = 15
 
 
 @dataclass(frozen=True)

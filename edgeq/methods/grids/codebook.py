@@ -19,6 +19,7 @@ from edgeq.methods.grids.base import GridOptions
 from edgeq.methods.grids.kmeans import k_means
 from edgeq.methods.grids.levels import LevelGrid
 from edgeq.methods.grids.sorted_rows import SortedRows
+from edgeq.methods.option_types import Count
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class CodebookGridOptions(GridOptions):
         rounds: Rounds of Lloyd's algorithm at most.
     """
 
-    rounds: int = 50
+    rounds: Count = 50
 
 
 @dataclass(frozen=True)

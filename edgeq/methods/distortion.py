@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgeq.errors import EdgeqError
-from edgeq.methods.folding import Fold, FoldableBlock
+from edgeq.methods.folding import ActivationQuantizer, Fold, FoldableBlock
 from edgeq.methods.grids import Clip
 from edgeq.methods.scaling import observed_layers, rounded
 
@@ -49,12 +49,12 @@ class _ProjectionDistortion:
         self.wanted = {layer: sample @ block.weight(layer).T for layer in self.layers}
 
     def __call__(self, scale: Tensor) -> float:
-        return sum(self._error(layer, scale) for layer in self.layers)
+        rounded_inputs = _RoundedInputs(self.block, scale)
+        return sum(self._error(layer, scale, rounded_inputs(layer, self.inputs)) for layer in self.layers)
 
-    def _error(self, layer: str, scale: Tensor) -> float:
+    def _error(self, layer: str, scale: Tensor, inputs: Tensor) -> float:
         weight = rounded(self.block, layer, scale, self.clip)[1]
-        found = _activations(self.block, layer, scale)(self.inputs) @ weight.T
-        return float((found - self.wanted[layer]).square().sum(dtype=torch.float64))
+        return _squared_difference(inputs @ weight.T, self.wanted[layer])
 
 
 class _AttentionDistortion:
@@ -75,14 +75,13 @@ class _AttentionDistortion:
 
         with self._rounded_inputs(scale):
             found = self.call.run(quantized)
-        return float((found - self.wanted).square().sum(dtype=torch.float64))
+        return _squared_difference(found, self.wanted)
 
     @contextmanager
     def _rounded_inputs(self, scale: Tensor) -> Iterator[None]:
+        change = _RoundedInputs(self.block, scale)
         handles = [
-            self.block.module.get_submodule(layer).register_forward_pre_hook(
-                _hook(_activations(self.block, layer, scale))
-            )
+            self.block.module.get_submodule(layer).register_forward_pre_hook(_hook(change, layer))
             for layer in self.layers
         ]
         try:
@@ -92,10 +91,26 @@ class _AttentionDistortion:
                 handle.remove()
 
 
-def _activations(block: FoldableBlock, layer: str, scale: Tensor) -> Callable[[Tensor], Tensor]:
-    quantize = block.activations.get(layer)
-    return lambda inputs: inputs / scale if quantize is None else quantize(inputs / scale)
+class _RoundedInputs:
+    """Inputs divided by a scale and rounded; layers that read the same ones and round alike share the result."""
+
+    def __init__(self, block: FoldableBlock, scale: Tensor) -> None:
+        self._activations, self._scale = block.activations, scale
+        self._made: list[tuple[Tensor, ActivationQuantizer | None, Tensor]] = []
+
+    def __call__(self, layer: str, inputs: Tensor) -> Tensor:
+        quantize = self._activations.get(layer)
+        for source, how, result in self._made:
+            if source is inputs and how is quantize:
+                return result
+        scaled = inputs / self._scale
+        self._made.append((inputs, quantize, scaled if quantize is None else quantize(scaled)))
+        return self._made[-1][2]
 
 
-def _hook(change: Callable[[Tensor], Tensor]) -> Callable[..., tuple[Tensor]]:
-    return lambda _, arguments: (change(arguments[0]),)
+def _squared_difference(found: Tensor, wanted: Tensor) -> float:
+    return float((found - wanted).square_().sum(dtype=torch.float64))
+
+
+def _hook(change: _RoundedInputs, layer: str) -> Callable[..., tuple[Tensor]]:
+    return lambda _, arguments: (change(layer, arguments[0]),)

@@ -63,7 +63,8 @@ def prepare_block(
 
 def activation_quantizers(schemes: Mapping[str, Scheme]) -> dict[str, ActivationQuantizer]:
     """What rounds the inputs of each layer as its operator does, by layer; none where they stay float."""
-    return {layer: quantizer for layer, scheme in schemes.items() if (quantizer := _quantizer(scheme)) is not None}
+    by_scheme = {scheme: _quantizer(scheme) for scheme in schemes.values()}  # layers that round alike share one
+    return {layer: quantizer for layer, scheme in schemes.items() if (quantizer := by_scheme[scheme]) is not None}
 
 
 @contextmanager

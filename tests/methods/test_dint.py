@@ -7,6 +7,7 @@ import torch
 from edgeq.errors import EdgeqError
 from edgeq.formats import DintFormat
 from edgeq.methods.grids import GridOptions, assemble, fit_grid, restore
+from edgeq.methods.grids.dint import DintGrid
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -41,6 +42,22 @@ def test_a_search_lowers_the_squared_error() -> None:
     ]
     assert (errors[1] <= errors[0]).all()
     assert errors[1].sum() < errors[0].sum()
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize(("bits", "denominator"), [(3, 2), (4, 2), (4, 4), (3, 8)])
+def test_nearest_levels_are_those_of_the_codes(bits: int, denominator: int, symmetric: bool) -> None:
+    """At and beside the borders, at the levels, beyond the range, with one-sided ranges, turned scales and none."""
+    random = torch.Generator().manual_seed(1)
+    fmt = DintFormat(bits, 0, symmetric, denominator)
+    weights = torch.randn(3000, 64, generator=random)
+    weights[:1000] = weights[:1000].abs() * torch.tensor([1.0, -1.0]).repeat(500)[:, None]
+    weights[1000] = 0
+    grid = fit_grid(fmt, weights, None, GridOptions("minmax"))
+    assert isinstance(grid, DintGrid)
+    above, below = (torch.nextafter(grid.borders, torch.tensor(end)) for end in (torch.inf, -torch.inf))
+    columns = torch.cat([weights, 9 * weights, weights.bfloat16().float(), grid.levels, grid.borders, above, below], 1)
+    torch.testing.assert_close(grid.nearest(columns), grid.decode(grid.round(columns)), rtol=0, atol=0)
 
 
 def test_zero_weights() -> None:

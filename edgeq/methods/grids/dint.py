@@ -15,6 +15,9 @@ from edgeq.methods.grids.base import GridOptions
 from edgeq.methods.grids.levels import LevelGrid
 from edgeq.methods.grids.uniform import RATIOS, as_float16
 
+CHUNK = 1 << 17  # weights rounded at a time: a working set that stays in the second-level cache
+UNCLEAR = 1e-4  # steps: far more than float32 rounding moves a weight that lies within the range
+
 
 @dataclass(frozen=True)
 class DintGrid(LevelGrid):
@@ -23,10 +26,34 @@ class DintGrid(LevelGrid):
     Attributes:
         scale: s, float32 ``[N, 1]`` that float16 represents; 0 where all weights are 0.
         zero_point: z, float32 ``[N, 1]``, whole.
+        inverse: 1 / s, or 0.
+        fmt: The format.
     """
 
     scale: Tensor
     zero_point: Tensor
+    inverse: Tensor
+    fmt: DintFormat
+
+    def nearest(self, columns: Tensor) -> Tensor:
+        """As `Grid.nearest`, by arithmetic: several times as fast as binary search, and the same levels."""
+        rows = max(1, CHUNK // max(1, columns.shape[1]))
+        if len(columns) <= rows:
+            return self._nearest(columns)
+        parts = [slice(first, first + rows) for first in range(0, len(columns), rows)]
+        return torch.cat([self.select(part)._nearest(columns[part]) for part in parts])
+
+    def _nearest(self, columns: Tensor) -> Tensor:
+        steps = columns * self.inverse
+        whole = (steps + self.zero_point).round_().clamp_(0, self.fmt.top).sub_(self.zero_point)
+        part = torch.full_like(steps, self.fmt.special).copysign_(steps)
+        to_whole = (whole - steps).abs_()
+        nearer = (part - steps).abs_().sub_(to_whole)  # below 0 where the part of a step is
+        levels = torch.where(nearer < 0, part, whole).mul_(self.scale)
+        unclear = (nearer.abs_() < UNCLEAR) | (to_whole.sub_(0.5).abs_() < UNCLEAR)
+        rows, places = unclear.nonzero(as_tuple=True)
+        levels[rows, places] = super(DintGrid, self.select(rows)).nearest(columns[rows, places, None])[:, 0]
+        return levels
 
 
 def fit(weights: Tensor, fmt: DintFormat, importance: Tensor | None, options: GridOptions) -> DintGrid:
@@ -37,6 +64,8 @@ def fit(weights: Tensor, fmt: DintFormat, importance: Tensor | None, options: Gr
     ratios = options.ratios(RATIOS, 1.0 if fmt.symmetric else (2**fmt.bits - 3) / (2**fmt.bits - 1))
     order = options.order
     best_scale, best_zero = _spanning(low * ratios[0], high * ratios[0], fmt)
+    if len(ratios) == 1:
+        return _grid(best_scale, best_zero, fmt)
     least = _error(_grid(best_scale, best_zero, fmt), weights, importance, order)
     for ratio in ratios[1:]:
         scale, zero = _spanning(low * ratio, high * ratio, fmt)
@@ -65,7 +94,8 @@ def restore(fmt: DintFormat, tensor: DintTensor) -> list[DintGrid]:
 def _grid(scale: Tensor, zero_point: Tensor, fmt: DintFormat) -> DintGrid:
     whole = torch.arange(fmt.top + 1, dtype=torch.float32) - zero_point
     parts = torch.tensor([fmt.special, -fmt.special]).expand(len(scale), 2)
-    return DintGrid.of_levels(torch.cat([whole, parts], 1) * scale, scale, zero_point)
+    inverse = torch.where(scale == 0, 0.0, 1.0 / scale)
+    return DintGrid.of_levels(torch.cat([whole, parts], 1) * scale, scale, zero_point, inverse, fmt)
 
 
 def _error(grid: DintGrid, weights: Tensor, importance: Tensor | None, order: int) -> Tensor:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class LevelGrid(Grid):
     borders: Tensor
 
     @classmethod
-    def of_levels(cls, levels: Tensor, *rest: Tensor) -> Self:
+    def of_levels(cls, levels: Tensor, *rest: Any) -> Self:
         """The grid of levels ``[N, L]``, and of what a subclass holds beside them."""
         rising, order = levels.sort(dim=1, stable=True)
         borders = (rising[:, 1:] + rising[:, :-1]) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,15 +28,27 @@ def print_json(value: Any) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file that the user named.
+    """Writes a file that the user named; what it held before stays where that fails.
 
     Raises:
         EdgeqError: It cannot be written.
     """
     try:
-        path.write_bytes(content)
+        if path.exists() and not path.is_file():  # a pipe, a terminal
+            path.write_bytes(content)
+        else:
+            _replace(path.resolve(), content)
     except OSError as error:
         raise EdgeqError("cannot write", file=path, found=error.strerror) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def print_or_write(text: str, file: Path | None) -> None:

@@ -102,9 +102,18 @@ def _profile(request: Request, output_format: str, output: Path | None, trace: P
             profile(request, progress, reports.append)
         finally:
             if reports:
-                print_or_write(FORMATS[output_format](reports[-1]), output)
+                _print_or_write(FORMATS[output_format](reports[-1]), output)
                 if trace is not None:
                     write_file(trace, _trace(reports[-1]))
+
+
+def _print_or_write(text: str, output: Path | None) -> None:
+    """Rows that cannot be written are printed: measuring them took long."""
+    try:
+        print_or_write(text, output)
+    except EdgeqError:
+        print(text, end="")
+        raise
 
 
 def _trace(report: Report) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgeq.cli.console import write_file
 from edgeq.errors import EdgeqError
 from edgeq.progress import Progress
 
@@ -166,7 +168,7 @@ class Sweep:
 
         results = load_results([path for name in ("profiles", "quality") if (path := self.output / name).is_dir()])
         page = self.output / "report.html"
-        page.write_text(render(results, self.recipe.title), encoding="utf-8")
+        write_file(page, render(results, self.recipe.title).encode())
         return page
 
     def _bundles(self) -> Iterator[tuple[str, str, Path]]:
@@ -211,6 +213,8 @@ class Sweep:
         from edgeq.recipe import build_recipe
 
         path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{path.name}.partial-*"):  # of a sweep that was killed
+            shutil.rmtree(stale, ignore_errors=True)
         export_recipe(build_recipe(None, **{**self.recipe.export, "model": model, "scheme": scheme}), path)
         progress(f"export {path.name}", 1, 1)
 
@@ -261,6 +265,9 @@ def _run(steps: Sequence[Step], progress: Progress) -> list[tuple[str, EdgeqErro
                 step.make(progress)
             except EdgeqError as error:
                 failures.append((step.name, error))
+            except OSError as error:
+                found = error.strerror or str(error)
+                failures.append((step.name, EdgeqError("cannot write", file=error.filename, found=found)))
     return failures
 
 

@@ -50,6 +50,13 @@ def test_no_warmup_is_recorded_in_a_file(edgeq, tiny_decoder, tmp_path):
     assert (row["warmup"], row["test"], row["stddev_ts"]) == ("False", "pp8", "0.0")
 
 
+def test_rows_that_cannot_be_written_are_printed(edgeq, tiny_decoder, tmp_path):
+    (tmp_path / "result.md").mkdir()
+    outcome = edgeq("profile", tiny_decoder.directory, *QUICK, "-o", tmp_path / "result.md")
+    assert (outcome.code, outcome.out.splitlines()[2].split("|")[7].strip()) == (2, "pp8")
+    assert outcome.err.splitlines()[-1].endswith("result.md: cannot write, found Is a directory")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

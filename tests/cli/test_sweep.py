@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from edgeq.cli.sweeping import Sweep, file_name
+from edgeq.cli.sweeping import Sweep, file_name, read_sweep
 from edgeq.errors import EdgeqError
 
 RECIPE = """
@@ -55,6 +55,25 @@ def test_a_sweep_goes_on_after_a_failure_and_resumes(edgeq, exports, recipe, tmp
     edgeq("sweep", recipe, "-o", output)
     assert {model for model, _ in exports} == {"broken"}
     assert times == [path.stat().st_mtime_ns for path in (output / "profiles/local").iterdir()]
+
+
+def test_a_directory_that_cannot_be_made_fails_every_step_in_a_line(edgeq, exports, recipe, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/profiles").write_text("a file")
+    outcome = edgeq("sweep", recipe, "-o", tmp_path / "out")
+    assert outcome.code == 2
+    path = tmp_path / "out/profiles/local"
+    assert (
+        f"edgeq: profile tiny-w4g128 on local: {path}: cannot write, found Not a directory" in outcome.err.splitlines()
+    )
+
+
+def test_what_a_killed_export_left_is_removed(monkeypatch, recipe, tmp_path):
+    (tmp_path / "out/bundles/.tiny-w4g128.partial-0123abcd").mkdir(parents=True)
+    monkeypatch.setattr("edgeq.exporting.export_recipe", lambda recipe, path: path.mkdir())
+    sweep = Sweep(read_sweep(recipe), tmp_path / "out")
+    next(sweep.steps()).make(lambda stage, done, total: None)
+    assert [path.name for path in (tmp_path / "out/bundles").iterdir()] == ["tiny-w4g128"]
 
 
 def test_a_dry_run_lists_the_steps(edgeq, exports, recipe, tmp_path):

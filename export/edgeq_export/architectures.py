@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+HEAD_MULTIPLE = 8  # what GroupQueryAttention wants of the size of a head
 SUPPORTED_ROPE = ("default", "linear", "llama3", "yarn", "longrope")
 
 
@@ -88,7 +89,26 @@ def find_architecture(config: Any, file: Path | None = None) -> Architecture:
             )
     if getattr(config, "use_bidirectional_attention", False):
         raise EdgeqError("not a causal model", file=file, field="use_bidirectional_attention", found=True, wanted=False)
+    size = _head_size(config)
+    if size is not None and size % HEAD_MULTIPLE:
+        raise EdgeqError(
+            "unsupported size of attention heads",
+            file=file,
+            field="head_dim",
+            found=size,
+            wanted=f"a multiple of {HEAD_MULTIPLE}, as ONNX Runtime's GroupQueryAttention has it",
+            remedy="export it to ONNX first (optimum-cli export onnx), then give edgeq the .onnx file",
+        )
     return DECODERS[config.model_type]
+
+
+def _head_size(config: Any) -> int | None:
+    """Size of a head; ``None`` where config.json leaves it to the defaults of its class."""
+    if getattr(config, "head_dim", None):
+        return int(config.head_dim)
+    hidden = getattr(config, "hidden_size", None) or getattr(config, "n_embd", None)
+    heads = getattr(config, "num_attention_heads", None) or getattr(config, "n_head", None)
+    return hidden // heads if hidden and heads else None
 
 
 def _rope_types(config: Any) -> set[str]:

@@ -239,6 +239,9 @@ def checkpoint_of(config: dict[str, Any], directory: Path) -> Any:
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "unsupported rotary embedding, found dynamic"),
         ({"rope_parameters": {"full_attention": {"rope_type": "x"}}}, "unsupported rotary embedding, found x"),
         ({"use_bidirectional_attention": True}, "not a causal model"),
+        ({"hidden_size": 48, "num_attention_heads": 4}, "head_dim: unsupported size of attention heads, found 12"),
+        ({"model_type": "gpt2", "n_embd": 40, "n_head": 2}, "unsupported size of attention heads, found 20"),
+        ({"hidden_size": 48, "num_attention_heads": 4, "head_dim": 100}, "attention heads, found 100, wanted a mult"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_any_work(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ def edgeq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
         captured = capsys.readouterr()
+        sys.stderr.write(captured.err)  # for the report of a test that fails
         return Outcome(code, captured.out, captured.err)
 
     return call

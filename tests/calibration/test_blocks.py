@@ -60,7 +60,7 @@ def test_streaming_equals_the_whole_model(name: str, monkeypatch: pytest.MonkeyP
     for block in names:
         runner.advance(model.get_submodule(block), block)
     wanted = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
-    torch.testing.assert_close(runner.hidden, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(runner.hidden, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_layers_that_read_the_same_inputs_are_one_group() -> None:
@@ -82,7 +82,7 @@ def test_statistics_are_those_of_the_layers_inputs() -> None:
     handle.remove()
     direct = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
     (found,) = collect(runner, block, name, [["mlp.down_proj"]])
-    torch.testing.assert_close(found.gram, direct.T @ direct, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.gram, direct.T @ direct, rtol=1e-5, atol=1e-5)
     assert found.tokens == 5 * 24
     torch.testing.assert_close(found.absmax, direct.abs().amax(0).float())
     torch.testing.assert_close(found.mean_abs, direct.abs().mean(0).float())

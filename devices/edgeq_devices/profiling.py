@@ -123,10 +123,11 @@ def _open_meter(request: Request, stack: ExitStack) -> Read | None:
 def _with_meter(report: Report, request: Request, read: Read, progress: Progress) -> Report:
     """The rows with the energy that a meter in the supply recorded; its file may be written after the measurement."""
     assert isinstance(request.power, MeterAddress)
-    stage, rows = f"reading {request.power.path}", []
+    stage, rows, end = f"reading {request.power.path}", [], time.monotonic() + request.power.wait
     for number, row in enumerate(report.measurements):
         progress(stage, number, len(report.measurements))
-        rows.append(add_energy(row, read, request.power))
+        left = max(0.0, end - time.monotonic())  # the recording is waited for once, not once for each row
+        rows.append(add_energy(row, read, replace(request.power, wait=left)))
     progress(stage, len(rows), len(rows))
     return replace(report, measurements=tuple(rows))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from edgeq.errors import EdgeqError
 
+MOST = 1024
+"""Threads; ONNX Runtime starts as many as it is asked for, and few machines bear more."""
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
@@ -27,10 +29,10 @@ def check_threads(threads: int | None) -> int:
     """``threads``, or the default for ``None``.
 
     Raises:
-        EdgeqError: It is not positive.
+        EdgeqError: It is not positive, or larger than `MOST`.
     """
     if threads is None:
         return default_threads()
-    if threads < 1:
-        raise EdgeqError("invalid number of threads", field="threads", found=threads, wanted="at least 1")
+    if not 1 <= threads <= MOST:
+        raise EdgeqError("invalid number of threads", field="threads", found=threads, wanted=f"1 to {MOST}")
     return threads

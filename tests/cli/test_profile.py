@@ -64,6 +64,7 @@ def test_rows_that_cannot_be_written_are_printed(edgeq, tiny_decoder, tmp_path):
         (("-p", "0", "-n", "0"), "-p and -n: nothing to measure"),
         (("-p", "many"), "-p: not a list of numbers, found 'many'"),
         (("-p", "8", "-n", "4", "-t", "0"), "threads: invalid number of threads, found 0"),
+        (("-p", "8", "-n", "4", "-t", "99999"), "threads: invalid number of threads, found 99999, wanted 1 to 1024"),
         (("--format", "yaml"), "--format: unknown format, found 'yaml', wanted md or csv or json"),
         (("-o", "/no/such/directory/x"), "/no/such/directory: --output: no such directory"),
         (("--trace", "/no/such/directory/x"), "/no/such/directory: --trace: no such directory"),

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from edgeq_devices import profiling
+from edgeq_devices.external.address import MeterAddress
 from edgeq_devices.job import Job, Test
 from edgeq_devices.profiling import Request
 from edgeq_devices.remote import BusyBoardError
 from edgeq_devices.results import Measurement
-from tests.devices.test_tables import measured
+from tests.devices.test_tables import measured, report_of
 
 TEST = Test(prompt=8)
 SOUND, DISTURBED = measured(TEST, (1000,)), measured(TEST, (2000,), other_processors=3.0)
@@ -67,3 +68,19 @@ def test_a_busy_board_is_waited_for(naps: list[float]) -> None:
     assert naps == [profiling.BUSY_SECONDS] * 2
     with pytest.raises(BusyBoardError):
         row(BUSY, SOUND)
+
+
+def test_a_recording_that_never_comes_is_waited_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seconds, waits = [0.0], []
+
+    def add_energy(row: Measurement, read: Any, address: MeterAddress) -> Measurement:
+        waits.append(address.wait)
+        seconds[0] += address.wait + 1
+        return row
+
+    monkeypatch.setattr(profiling.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(profiling, "add_energy", add_energy)
+    request = Request(tmp_path, power=MeterAddress(tmp_path / "meter.csv", wait=60.0))
+    report = report_of(SOUND, SOUND, SOUND)
+    profiling._with_meter(report, request, lambda: None, lambda *progress: None)  # type: ignore[arg-type,return-value]
+    assert waits == [60.0, 0.0, 0.0]

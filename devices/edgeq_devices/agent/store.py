@@ -83,6 +83,8 @@ class Store:
             StoreError: A path leaves the directory, or a file is not in the store.
         """
         directory = self._bundle(name)
+        if self._holds(directory, files):
+            return directory  # where somebody may be measuring
         fresh = directory.with_name(f".{directory.name}.partial-{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -98,6 +100,14 @@ class Store:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return directory
+
+    def _holds(self, directory: Path, files: dict[str, str]) -> bool:
+        """Whether it has these files, and no others."""
+        there = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+        blobs = {str(inside(relative)): self._blob(digest) for relative, digest in files.items()}
+        return there.keys() == blobs.keys() and all(
+            blob.exists() and there[relative].samefile(blob) for relative, blob in blobs.items()
+        )
 
     def remove(self, name: str) -> None:
         """Removes a bundle, and the files that no bundle uses any more."""

@@ -108,6 +108,17 @@ def test_a_missing_file_leaves_the_old_bundle(store: Store) -> None:
     assert [path.name for path in old.parent.iterdir()] == ["bundle"]
 
 
+def test_a_bundle_that_is_there_stays_as_it_is(store: Store) -> None:
+    send(store, CONTENT)
+    directory = store.link("bundle", {"a": DIGEST, "b/c": DIGEST})
+    made = directory.stat().st_ino
+    assert store.link("bundle", {"a": DIGEST, "b/c": DIGEST}).stat().st_ino == made
+    assert {path.name for path in store.link("bundle", {"a": DIGEST}).iterdir()} == {"a"}
+    (directory / "a").unlink()
+    (directory / "a").write_text("another")
+    assert store.link("bundle", {"a": DIGEST}).joinpath("a").read_bytes() == CONTENT
+
+
 def test_files_that_no_bundle_uses_are_removed_with_the_last_one(store: Store) -> None:
     send(store, CONTENT)
     store.link("one", {"a": DIGEST})

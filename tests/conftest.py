@@ -8,15 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.tiny_decoder import tiny_decoder
 
 __all__ = ["books_6m", "evaluation_text", "minilm", "shared", "tiny_decoder"]
 # A shared machine pauses tests at will; how long an example takes says nothing. The default examples are the same in
 # every run, so that what passes once passes again; `pytest --hypothesis-profile=explore` searches for new ones.
-settings.register_profile("edgeq", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("edgeq", PATIENT, derandomize=True)
+settings.register_profile("explore", PATIENT, max_examples=2000, print_blob=True)
 settings.load_profile("edgeq")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_suffix(".sh")
 SEEN = Path("/run/board")  # sshd's files, as the board sees them
 NAMESPACES = ("unshare", "--user", "--mount", "--pid", "--fork")
 TABLE = "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc"
-START_SECONDS = 60
+START_SECONDS = 300
 IDS = 1 << 16  # users and groups of the board
 
 

@@ -122,6 +122,7 @@ def export_recipe(
     recipe = with_trained_schemes(recipe)
     plan = recipe.plan()
     edgeq_export.check_output(output, force=force)
+    _check_apart(recipe, output)
     check_calibration(recipe, plan)
     check_cache(recipe)
     storage, libraries = _storage(recipe), _operator_libraries(recipe)
@@ -138,6 +139,15 @@ def export_recipe(
 
         check_size(recipe.budget, output)
     return manifest
+
+
+def _check_apart(recipe: Recipe, output: Path) -> None:
+    """Refuses, before any work, to replace a directory that what is read lies in."""
+    for source in (recipe.model, recipe.calibration):
+        if source and Path(source).exists() and Path(source).resolve().is_relative_to(output.resolve()):
+            raise EdgeqError(
+                "output would replace its own source", file=output, found=source, remedy="choose another directory"
+            )
 
 
 def _quantize(

@@ -83,15 +83,19 @@ class Frontier:
             self._chosen.append(chosen)
         self._times = times
 
-    def fastest(self, memory: int) -> Plan:
+    def fastest(self, memory: int, others: int = 0) -> Plan:
         """The plan of least time with at most so many bytes; of several, the one with the least memory.
+
+        Args:
+            memory: Bytes in all.
+            others: Bytes of them that no unit takes.
 
         Raises:
             EdgeqError: Even the smallest forms take more.
         """
-        room = memory // self.page - sum(self._least)
+        room = (memory - others) // self.page - sum(self._least)
         if room < 0:
-            smallest = self.page * sum(self._least)
+            smallest = self.page * sum(self._least) + others
             raise EdgeqError(
                 "weights do not fit",
                 field="--max-memory",

@@ -96,10 +96,10 @@ def quantize_blocks(
             ids = torch.from_numpy(calibration.data.ids)
             sensitivities = fisher_sensitivities(checkpoint, ids, targets, calibration.work, progress)
         _Blockwise(model, plan, load, calibration, work, progress, sensitivities).run()
-    except BaseException:
+        work.remove()
+    finally:
         work.remove_unless_begun()
-        raise
-    work.remove()
+        work.release()
 
 
 def run_fingerprint(model: nn.Module, checkpoint: Checkpoint, plan: Plan, calibration: Calibration) -> Fingerprint:

@@ -127,6 +127,7 @@ def checked_scale(scale: float | None, layer: str | None = None) -> float:
             field=layer,
             found=scale,
             wanted="a positive number from calibration",
-            remedy="add --calibration FILE, or use a8t: a scale per token",
+            remedy="add --calibration FILE; a layer outside the blocks, which it does not observe, takes a scale per "
+            f"token: --layer {layer or 'NAME'}=w4a8t",
         )
     return scale

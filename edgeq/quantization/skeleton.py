@@ -64,6 +64,8 @@ def build_skeleton(checkpoint: Checkpoint) -> nn.Module:
             found=architecture,
             wanted="one that this version of transformers knows",
         ) from error
+    if getattr(model, "pooler", None) is not None and not any("pooler." in name for name in checkpoint.files):
+        model.pooler = None  # many encoders are published without one, and no graph holds it
     return model.eval()
 
 

@@ -6,7 +6,9 @@ The directory belongs to one run: a fingerprint says of which model, plan and ca
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -32,7 +34,7 @@ def library_versions() -> Fingerprint:
 
 
 class WorkDirectory:
-    """Blocks of one run.
+    """Blocks of one run; another one cannot open the directory until `release`.
 
     Attributes:
         scratch: Where large temporary files may lie.
@@ -41,6 +43,7 @@ class WorkDirectory:
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
         self.scratch = directory or Path(tempfile.gettempdir())
+        self._lock: int | None = None
 
     @classmethod
     def open(cls, directory: Path | None, fingerprint: Fingerprint) -> WorkDirectory:
@@ -49,16 +52,40 @@ class WorkDirectory:
         A run that finished no block gives way to any other.
 
         Raises:
-            EdgeqError: It holds finished blocks of another run, or files of another kind, or cannot be written.
+            EdgeqError: It holds finished blocks of another run, or files of another kind, cannot be written, or is in
+                use.
         """
         if directory is None:
             return cls(None)
         work = cls(directory)
         try:
+            directory.mkdir(parents=True, exist_ok=True)
+            work._acquire(directory)
             work._take(directory, fingerprint)
         except OSError as error:
+            work.release()
             raise EdgeqError(f"cannot use the work directory ({error.strerror})", file=directory) from error
+        except EdgeqError:
+            work.release()
+            raise
         return work
+
+    def _acquire(self, directory: Path) -> None:
+        self._lock = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        except BlockingIOError as error:
+            raise EdgeqError(
+                "another run is using the work directory",
+                file=directory,
+                remedy="wait until it ends, or give this run its own with --work-dir",
+            ) from error
+
+    def release(self) -> None:
+        """Lets another run open the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _take(self, directory: Path, fingerprint: Fingerprint) -> None:
         state = directory / STATE_NAME
@@ -68,12 +95,12 @@ class WorkDirectory:
                 return
             if any(directory.glob(BLOCK_NAME.format("*"))):
                 raise _differs(directory, found, fingerprint)
-            shutil.rmtree(directory)
-        elif directory.is_dir() and any(directory.iterdir()):
+            for path in directory.iterdir():
+                path.unlink()
+        elif any(directory.iterdir()):
             raise EdgeqError(
                 "not a work directory", file=directory, found=f"files, but no {STATE_NAME}", wanted="an empty one"
             )
-        directory.mkdir(parents=True, exist_ok=True)
         _write(state, json.dumps(fingerprint, indent=2).encode())
 
     def load(self, index: int) -> dict[str, Tensor] | None:
@@ -113,7 +140,8 @@ class WorkDirectory:
 
     def remove_unless_begun(self) -> None:
         """Deletes the directory if nothing in it is worth going on with."""
-        if self._directory is not None and [path.name for path in self._directory.iterdir()] == [STATE_NAME]:
+        directory = self._directory
+        if directory is not None and directory.is_dir() and [p.name for p in directory.iterdir()] == [STATE_NAME]:
             self.remove()
 
     def _path(self, index: int) -> Path | None:

@@ -11,6 +11,7 @@ from edgeq.errors import EdgeqError
 from edgeq.training.gradients import Gradient
 from edgeq.training.quantizer import GammaScope
 
+_SHORT_OPTIONS = {"learning_rate": "lr", "gamma_rate": "gamma-lr"}
 Loss = Literal["kl", "ce", "mix"]
 
 
@@ -84,5 +85,6 @@ class Settings(BaseModel):
             return cls.model_validate({name: value for name, value in values.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
-            option = "--" + str(first["loc"][0]).replace("_", "-")
+            field = str(first["loc"][0])
+            option = "--" + _SHORT_OPTIONS.get(field, field).replace("_", "-")
             raise EdgeqError(first["msg"], field=option, found=repr(first["input"])[:80]) from error

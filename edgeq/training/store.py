@@ -51,6 +51,10 @@ class Store:
         """Deletes the directory: the training is complete."""
         self._work.remove()
 
+    def release(self) -> None:
+        """Lets another training open the directory."""
+        self._work.release()
+
 
 def training_fingerprint(checkpoint: Checkpoint, settings: Settings, texts: Texts, processes: int) -> Fingerprint:
     """All that the result depends on."""

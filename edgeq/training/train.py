@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +87,11 @@ def train(
     _check_bfloat16(settings)
     texts = Texts.read(checkpoint, Path(text), None if validation is None else Path(validation), settings.length)
     processes = Processes()
-    with processes.joined(), delayed_interrupts() as interrupt:
+    with processes.joined(), delayed_interrupts() as interrupt, ExitStack() as at_end:
         store = Store.none()
         if processes.first:
             store = Store.open(directory, training_fingerprint(checkpoint, settings, texts, processes.count))
+            at_end.callback(store.release)
         task = _task(checkpoint, settings, texts, processes, progress)
         trainer = Trainer(task, settings, processes, store, save_every, report)
         complete = trainer.run(interrupt)

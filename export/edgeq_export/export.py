@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from edgeq.quantization.quantize import QuantizedModel
     from edgeq_export.compression.storing import Storage
 
+logger = logging.getLogger(__name__)
 POOLER = "pooler."  # it makes nothing of an encoder's hidden states, so the graph does not hold it
 DECODER_CLASSES = ("ForCausalLM", "LMHeadModel")
 
@@ -50,8 +52,20 @@ def check_supported(checkpoint: Checkpoint, plan: Plan, *, portable: bool = Fals
         find_architecture(config, file)
     else:
         check_encoder(config, file)
+        _warn_of_head(checkpoint)
     if portable:
         check_plan(plan)
+
+
+def _warn_of_head(checkpoint: Checkpoint) -> None:
+    for architecture in checkpoint.config.get("architectures") or []:
+        if "For" in architecture:
+            logger.warning(
+                "%s: exported as an encoder, without the head of %s; to keep the head, export it to ONNX first "
+                "(optimum-cli export onnx)",
+                checkpoint.directory,
+                architecture,
+            )
 
 
 def export_bundle(

@@ -39,6 +39,19 @@ def test_dry_run_prints_a_table(edgeq: Edgeq, books_6m: Path) -> None:
     assert "Estimated:" in outcome.out
 
 
+def test_estimates_grow_with_the_search_for_scales(edgeq: Edgeq, books_6m: Path) -> None:
+    def seconds(method: str, *more: object) -> float:
+        text = books_6m.parent / "evaluation.txt"
+        arguments = ("--scheme", "w4a8-dint", "--method", method, "--calibration", text, "--samples", 4, *more)
+        outcome = edgeq("export", books_6m, *arguments, "--dry-run", "--json")
+        return float(json.loads(outcome.out)["estimate"]["seconds"])
+
+    plain, observed, searched = (seconds(method) for method in ("gptq", "smoothquant+gptq", "aqas+gptq"))
+    whole = seconds("aqas+gptq", "--method-option", "aqas.search=full")
+    assert plain < observed < searched < whole
+    assert (whole - observed) / (searched - observed) == pytest.approx(21**2 / 75)
+
+
 def test_recipes_round_trip(edgeq: Edgeq, books_6m: Path, tmp_path: Path) -> None:
     text = books_6m.parent / "evaluation.txt"
     arguments = (
@@ -128,6 +141,17 @@ def test_a_dry_run_refuses_a_solver_of_another_format(edgeq: Edgeq, books_6m: Pa
     outcome = edgeq("export", books_6m, "--scheme", "w3-codebook", "--method", "bcq", "--dry-run")
     assert (outcome.code, outcome.out) == (2, "")
     assert "model.layers.0.self_attn.q_proj: bcq makes bcq weights, found w3-codebook" in outcome.err
+
+
+def test_what_is_read_is_not_replaced(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "text.txt").write_text("Once upon a time. " * 200)
+    calibrated = ("--method", "gptq", "--calibration", tmp_path / "out" / "text.txt")
+    for output, more in ((model, ()), (tmp_path, ()), (tmp_path / "out", calibrated)):
+        outcome = edgeq("export", model, "-o", output, "--force", *more)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert f"{output}: output would replace its own source" in outcome.err
+    assert (tmp_path / "out" / "text.txt").exists()
 
 
 def test_no_output_directory(edgeq: Edgeq, books_6m: Path) -> None:

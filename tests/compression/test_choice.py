@@ -33,8 +33,14 @@ def test_fastest_within_a_budget(units: list[list[Form]], memory: int) -> None:
             Frontier(units).fastest(memory)
         return
     found = Frontier(units).fastest(memory)
+    assert Frontier(units).fastest(memory + 100, others=100) == found
     least = min(plan.seconds for plan in fitting)
     assert (found.memory, found.seconds) == (min(p.memory for p in fitting if p.seconds == least), least)
+
+
+def test_a_budget_too_small_is_said_of_all_that_it_counts() -> None:
+    with pytest.raises(EdgeqError, match=r"found 1000 bytes, wanted at least 7096 bytes"):
+        Frontier([[Form("raw", 4000, 1.0)]]).fastest(1000, others=3000)
 
 
 @given(UNITS, st.integers(0, 250))

@@ -252,6 +252,14 @@ def test_what_cannot_be_exported_is_refused_before_any_work(
         check_supported(checkpoint_of(config, tmp_path), Plan.build(Scheme.parse("w4g128")))
 
 
+def test_a_head_that_an_encoder_loses_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for architecture, warned in (("BertForSequenceClassification", True), ("BertModel", False)):
+        caplog.clear()
+        config = {"architectures": [architecture], "model_type": "bert"}
+        check_supported(checkpoint_of(config, tmp_path), Plan.build(Scheme.parse("w4g128")))
+        assert (f"without the head of {architecture}" in caplog.text) is warned
+
+
 def test_portable_refuses_what_stock_operators_lack(tmp_path: Path) -> None:
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
     with pytest.raises(EdgeqError):

@@ -237,6 +237,22 @@ def test_an_option_at_fault_is_named_beside_the_layer(untied: tuple[Path, nn.Mod
     assert "--skip" not in str(caught.value)
 
 
+def test_two_runs_do_not_share_a_work_directory(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
+    calibration = Calibration(DATA, work=tmp_path / "work")
+    inner: list[str] = []
+
+    def start_another(stage: str, done: int, total: int) -> None:
+        if done == total:
+            with pytest.raises(EdgeqError) as caught:
+                quantize_checkpoint(Checkpoint(untied[0]), _plan("gptq"), None, calibration)
+            inner.append(str(caught.value))
+
+    outer = quantize_checkpoint(Checkpoint(untied[0]), _plan("gptq"), start_another, calibration)
+    assert outer.records
+    assert "work: another run is using the work directory; wait until it ends, or" in inner[0]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_directory_of_something_else_is_left_alone(untied: tuple[Path, nn.Module], tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(EdgeqError, match="not a work directory"):

@@ -121,7 +121,7 @@ def test_refusals(tiny: Path, text: Path, tmp_path: Path, changes: dict[str, obj
 
 
 def test_settings_out_of_range() -> None:
-    with pytest.raises(EdgeqError, match=r"--learning-rate: .* greater than 0"):
+    with pytest.raises(EdgeqError, match=r"--lr: .* greater than 0"):
         settings(learning_rate=-1)
     with pytest.raises(EdgeqError, match=r"--gradient: "):
         settings(gradient="none")

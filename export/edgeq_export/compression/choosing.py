@@ -83,7 +83,7 @@ def choose(
     forms = forms or measure_forms(graph, codecs, threads)
     others = _other_bytes(graph)
     limit = max_slowdown and max_slowdown * sum(own[0].seconds for own in forms) * (1 + ROUNDING)
-    plan = _solve(Frontier(forms), None if max_memory is None else max_memory - others, limit)
+    plan = _solve(Frontier(forms), max_memory, limit, others)
     bandwidth = read_bandwidth(graph.data_path)
     pairs = zip(graph.units, forms, plan.forms, strict=True)
     chosen = {unit.name: _storage(own, form, bandwidth) for unit, own, form in pairs}
@@ -106,10 +106,10 @@ def measure_forms(graph: OpenGraph, codecs: Sequence[str], threads: int | None =
     return [_forms(unit, times[signature(unit)]) for unit in graph.units]
 
 
-def _solve(frontier: Frontier, memory: int | None, seconds: float | None) -> Plan:
+def _solve(frontier: Frontier, memory: int | None, seconds: float | None, others: int) -> Plan:
     if memory is None:
         return frontier.smallest(float("inf") if seconds is None else seconds)
-    plan = frontier.fastest(memory)
+    plan = frontier.fastest(memory, others)
     if seconds is not None and plan.seconds > seconds:
         raise EdgeqError(
             "memory budget and slowdown exclude each other",

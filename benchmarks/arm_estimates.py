@@ -26,8 +26,14 @@ CORES = {
     "neon": {"Cortex-A55": "cortex-a55", "Cortex-A72": "cortex-a72", "Cortex-A76, N1": "neoverse-n1"},
     "dotprod": {"Cortex-A55": "cortex-a55", "Cortex-A76, N1": "neoverse-n1"},
     "i8mm": {"Neoverse-N2": "neoverse-n2"},
+    "bf16": {"Neoverse-N2": "neoverse-n2"},
 }
-FLAGS = {"neon": "-march=armv8-a", "dotprod": "-march=armv8.2-a+dotprod", "i8mm": "-march=armv8.2-a+dotprod+i8mm"}
+FLAGS = {
+    "neon": "-march=armv8-a",
+    "dotprod": "-march=armv8.2-a+dotprod",
+    "i8mm": "-march=armv8.2-a+dotprod+i8mm",
+    "bf16": "-march=armv8.2-a+dotprod+i8mm+bf16",
+}
 FORMATS = {  # bits, zero points, denominator of dint
     "2 bits": "2, false, 0",
     "3 bits": "3, false, 0",
@@ -36,7 +42,7 @@ FORMATS = {  # bits, zero points, denominator of dint
     "8 bits": "8, false, 0",
 }
 # Weights times tokens that an instruction handles; a lookup takes 4 inputs of 16 rows, of 16-bit tables in two halves.
-PRODUCTS = {"sdot": 16, "smmla": 32, "smlal": 8, "smlal2": 8, "smull": 8, "smull2": 8, "fmla": 4}
+PRODUCTS = {"sdot": 16, "smmla": 32, "smlal": 8, "smlal2": 8, "smull": 8, "smull2": 8, "fmla": 4, "bfmmla": 16}
 
 
 class Kernel(NamedTuple):
@@ -77,7 +83,10 @@ def other_kernels() -> list[Kernel]:
     ]
     floats = "const float* w, std::size_t count, const float* x, std::size_t stride, float* y"
     call = "multiply_tokens<8>(w, count, x, stride, y)"
-    return [*lookups, Kernel("float activations, decoded", 8, "neon", "f32_block_neon.h", call, floats)]
+    float_kernel = Kernel("float activations, decoded", 8, "neon", "f32_block_neon.h", call, floats)
+    call = "Bf16Registers<8>::run(block)"
+    bf16 = Kernel("bfloat16 activations, decoded", 8, "bf16", "bf16_block_bf16.h", call, "const Bf16Block& block")
+    return [*lookups, float_kernel, bf16]
 
 
 def tool(*names: str) -> str:
@@ -131,7 +140,7 @@ def weight_of(loop: list[str], weights: dict[str, float]) -> float:
 def cycles(loop: list[str], core: str) -> float:
     mca = tool(*(f"llvm-mca{suffix}" for suffix in ("-22", "-21", "-20", "-19", "", "-16", "-15", "-14")))
     iterations = 200
-    command = [mca, "-mtriple=aarch64", f"-mcpu={core}", "-mattr=+dotprod,+i8mm", f"-iterations={iterations}"]
+    command = [mca, "-mtriple=aarch64", f"-mcpu={core}", "-mattr=+dotprod,+i8mm,+bf16", f"-iterations={iterations}"]
     done = subprocess.run(command, input="\n".join(loop), capture_output=True, text=True, check=True)
     total = re.search(r"Total Cycles:\s+(\d+)", done.stdout)
     assert total is not None

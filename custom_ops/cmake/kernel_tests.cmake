@@ -3,7 +3,7 @@
 # (CMAKE_CROSSCOMPILING_EMULATOR, of qemu-user's command line) as each CPU of EDGEQ_TEST_CPUS, a list of
 # <CPU>=<the fastest instruction set that it has>, without which there are no tests.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
-  set(EDGEQ_TEST_CPUS cortex-a72=neon neoverse-n1=dotprod max=i8mm CACHE STRING "CPUs that the emulator is")
+  set(EDGEQ_TEST_CPUS cortex-a72=neon neoverse-n1=dotprod max=bf16 CACHE STRING "CPUs that the emulator is")
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL "armv7")
   set(EDGEQ_TEST_CPUS cortex-a15=generic CACHE STRING "CPUs that the emulator is")
 endif()

@@ -2,6 +2,19 @@
 #include "arm_kernels.h"
 
 namespace edgeq::kernels {
+namespace {
+
+constexpr DintGemmKernels with_bf16(DintGemmKernels kernels) {
+  kernels.bf16 = {4, 8, pack_bf16_bf16, matmul_f32_bf16_uniform_8x8_bf16, kBf16ShortRun};
+  return kernels;
+}
+
+const DintGemmKernels& select(Isa isa, const DintGemmKernels& neon, const DintGemmKernels& dotprod,
+                              const DintGemmKernels& i8mm, const DintGemmKernels& bf16) {
+  return isa == Isa::neon ? neon : isa == Isa::dotprod ? dotprod : isa == Isa::i8mm ? i8mm : bf16;
+}
+
+} // namespace
 
 const DintGemmKernels& dint_gemm_kernels_arm(Isa isa) {
   static constexpr DintGemmKernels neon{4, quantize_a8_neon, matmul_f32_a8_uniform_4x8_neon,
@@ -10,7 +23,8 @@ const DintGemmKernels& dint_gemm_kernels_arm(Isa isa) {
                                            matmul_f32_f32_uniform_8x8_neon};
   static constexpr DintGemmKernels i8mm{8, quantize_a8_neon, matmul_f32_a8_uniform_8x8_i8mm,
                                         matmul_f32_f32_uniform_8x8_neon};
-  return isa == Isa::neon ? neon : isa == Isa::dotprod ? dotprod : i8mm;
+  static constexpr DintGemmKernels bf16 = with_bf16(i8mm);
+  return select(isa, neon, dotprod, i8mm, bf16);
 }
 
 const DintGemmKernels& codebook_gemm_kernels_arm(Isa isa) {
@@ -20,7 +34,8 @@ const DintGemmKernels& codebook_gemm_kernels_arm(Isa isa) {
                                            matmul_f32_f32_codebook_8x8_neon};
   static constexpr DintGemmKernels i8mm{8, quantize_a8_neon, matmul_f32_a8_codebook_8x8_i8mm,
                                         matmul_f32_f32_codebook_8x8_neon};
-  return isa == Isa::neon ? neon : isa == Isa::dotprod ? dotprod : i8mm;
+  static constexpr DintGemmKernels bf16 = with_bf16(i8mm);
+  return select(isa, neon, dotprod, i8mm, bf16);
 }
 
 const LutGemmKernels& lut_gemm_kernels_arm(Isa isa) {

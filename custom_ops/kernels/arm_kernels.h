@@ -17,6 +17,8 @@ void matmul_f32_a8_uniform_4x8_neon(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_6x16_dotprod(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_uniform_8x8_i8mm(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_f32_uniform_8x8_neon(const MatmulF32&, std::size_t, std::size_t);
+void pack_bf16_bf16(const float*, const Bf16Panels&, std::size_t, std::size_t);
+void matmul_f32_bf16_uniform_8x8_bf16(const MatmulBf16&, std::size_t, std::size_t);
 
 void matmul_f32_a8_codebook_4x8_neon(const MatmulA8&, std::size_t, std::size_t);
 void matmul_f32_a8_codebook_6x16_dotprod(const MatmulA8&, std::size_t, std::size_t);

@@ -2,27 +2,11 @@
 // Codes of a tile, counted from their zero points, as bfloat16: integers of at most 8 bits, which are exact.
 #pragma once
 
-#include "bf16_panels.h"
-#include "decoded_tile.h"
+#include "bf16_block.h"
 #include "vector_avx512.h"
 
 namespace edgeq::kernels {
 namespace {
-
-constexpr std::size_t kBf16Inputs = 256; // with 16 KiB they stay in the first-level cache
-
-/// Of every four inputs the pairs are (0, 2) and (1, 3), as in Bf16Panels.
-struct Bf16Tile {
-  alignas(64) std::uint16_t values[kBf16Inputs * kDecodedRows]; // [k / 2][32][2]
-};
-
-/// A tile times the tokens of a panel, for the inputs of the tile.
-struct Bf16Block {
-  const DecodedTile* bytes; // for its blocks and scales
-  const Bf16Tile* tile;
-  const std::uint16_t* x; // [k / 32][tokens][32]
-  float* y;               // [tokens][32], added to
-};
 
 /// The bytes of bfloat16 numbers byte − centre, for bytes below 64.
 struct Bf16Tables {

@@ -74,6 +74,7 @@ struct Bf16Kernels {
   std::size_t panel_tokens = 0;
   void (*pack)(const float* x, const Bf16Panels& panels, std::size_t first, std::size_t last) = nullptr;
   MatmulBf16Function matmul = nullptr;
+  std::size_t run = kBf16Run; // of Bf16Panels
 };
 
 struct DintGemmKernels {

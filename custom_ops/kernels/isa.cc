@@ -37,6 +37,8 @@ const char* isa_name(Isa isa) {
     return "dotprod";
   case Isa::i8mm:
     return "i8mm";
+  case Isa::bf16:
+    return "bf16";
   default:
     return "generic";
   }
@@ -97,8 +99,11 @@ void append_arm(std::vector<Isa>& isas) {
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) == 0)
     return;
   isas.push_back(Isa::dotprod);
-  if ((getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0)
-    isas.push_back(Isa::i8mm);
+  if ((getauxval(AT_HWCAP2) & HWCAP2_I8MM) == 0)
+    return;
+  isas.push_back(Isa::i8mm);
+  if ((getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0)
+    isas.push_back(Isa::bf16);
 }
 
 } // namespace

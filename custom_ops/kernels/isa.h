@@ -20,7 +20,8 @@ enum class Isa {
   amx,         ///< avx512_bf16 and AMX with INT8 and BF16 (Sapphire Rapids)
   neon,        ///< 64-bit ARM: every one (Cortex-A53, A72)
   dotprod,     ///< neon and sdot (Cortex-A55, A76, Neoverse-N1)
-  i8mm,        ///< dotprod and smmla (Cortex-A510, A710, Neoverse-N2)
+  i8mm,        ///< dotprod and smmla
+  bf16,        ///< i8mm and bfmmla (Cortex-A510, A710, Neoverse-V1, N2)
 };
 
 const char* isa_name(Isa isa);

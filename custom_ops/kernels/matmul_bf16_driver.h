@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops of MatmulBf16: a stretch of a tile is decoded once, to bytes and from them to bfloat16, then multiplied
-// with every panel. Included by one source per kernel.
+// The loops of MatmulBf16: a stretch of a tile is decoded to bfloat16 once, then multiplied with every panel. Included
+// by one source per kernel.
 #pragma once
 
-#include "bf16_tile_avx512.h"
+#include "bf16_block.h"
 #include "dint_gemm.h"
 
 namespace edgeq::kernels {
@@ -19,10 +19,11 @@ EDGEQ_INLINE std::size_t bf16_stretch_end(const Grouping& inputs, std::size_t be
   return inputs.group_end(group + kBf16Inputs / inputs.group_size - 1);
 }
 
-/// The products of one tile with panels [first, last). Decoder::run as in matmul_a8_prompt_driver.h, its bytes'
-/// centre is `centre`; kernel.run(Bf16Block, tokens) is the register block, kernel.finish() its end.
+/// The products of one tile with panels [first, last). Decoder::run(layout, weights, begin, end, bytes, tile) decodes
+/// inputs [begin, end), which lie on boundaries of activation blocks, to `tile`, and writes the blocks, counts and
+/// scales of `bytes`; kernel.run(Bf16Block, tokens) is the register block, kernel.finish() its end.
 template <class Decoder, class Kernel>
-void matmul_bf16_tile(const MatmulBf16& product, int centre, std::size_t tile, std::size_t first, std::size_t last) {
+void matmul_bf16_tile(const MatmulBf16& product, std::size_t tile, std::size_t first, std::size_t last) {
   const UniformLayout& layout = product.layout;
   const Grouping& inputs = layout.inputs;
   const Bf16Panels& x = product.x;
@@ -36,8 +37,7 @@ void matmul_bf16_tile(const MatmulBf16& product, int centre, std::size_t tile, s
   __builtin_memset(sums, 0, tokens * kUniformTileRows * sizeof *sums);
   for (std::size_t begin = 0, end = 0; begin < inputs.padded_k; begin = end) {
     end = bf16_stretch_end(inputs, begin);
-    Decoder::run(layout, weights, begin, end, bytes);
-    bf16_from_bytes<Decoder::kZeros, Decoder::kLargest>(bytes, centre, decoded);
+    Decoder::run(layout, weights, begin, end, bytes, decoded);
     const std::uint8_t* ahead = weights + smaller(layout.code_offset(end), bytes_left);
     const std::size_t lines =
         smaller(layout.code_bytes(end - begin), bytes_left - smaller(layout.code_offset(end), bytes_left)) / 64;
@@ -60,11 +60,11 @@ void matmul_bf16_tile(const MatmulBf16& product, int centre, std::size_t tile, s
 
 /// Passes over the panels are as even as possible.
 template <class Decoder, class Kernel>
-void matmul_bf16_tiles(const MatmulBf16& product, int centre, std::size_t first_tile, std::size_t last_tile) {
+void matmul_bf16_tiles(const MatmulBf16& product, std::size_t first_tile, std::size_t last_tile) {
   const std::size_t panels = product.x.panels(), passes = (panels + kBf16PanelsPerPass - 1) / kBf16PanelsPerPass;
   for (std::size_t tile = first_tile; tile < last_tile; ++tile)
     for (std::size_t pass = 0; pass < passes; ++pass)
-      matmul_bf16_tile<Decoder, Kernel>(product, centre, tile, panels * pass / passes, panels * (pass + 1) / passes);
+      matmul_bf16_tile<Decoder, Kernel>(product, tile, panels * pass / passes, panels * (pass + 1) / passes);
 }
 
 } // namespace

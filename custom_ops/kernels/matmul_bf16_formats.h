@@ -2,35 +2,21 @@
 // MatmulBf16 with every format of DintGemm. Included by one source per kernel.
 #pragma once
 
-#include "codebook_avx512.h"
-#include "codebook_decode_tile.h"
 #include "codebook_dispatch.h"
 #include "matmul_bf16_driver.h"
-#include "uniform_decode_tile.h"
 #include "uniform_dispatch.h"
 
 namespace edgeq::kernels {
 namespace {
 
-template <int Bits, bool ZeroPoint, int Dint>
-struct Bf16Decoder : UniformTileDecoder<Vector512, Bits, ZeroPoint, Dint> {};
-
-template <int Bits> struct Bf16CodebookDecoder : CodebookTileDecoder<CodebookVector512, Bits, kCodebookCentre> {
-  static constexpr int kLargest = 255;
-};
-
-/// Kernel is the register block.
-template <class Kernel>
+/// Decoder and CodebookDecoder as matmul_bf16_tile() wants them; Kernel is the register block.
+template <template <int, bool, int> class Decoder, template <int> class CodebookDecoder, class Kernel>
 EDGEQ_INLINE void matmul_bf16(const MatmulBf16& product, std::size_t first_tile, std::size_t last_tile) {
-  const UniformLayout& layout = product.layout;
-  if (layout.codebook)
-    return for_codebook<Bf16CodebookDecoder>(layout, [&](auto decoder) __attribute__((always_inline)) {
-      matmul_bf16_tiles<decltype(decoder), Kernel>(product, kCodebookCentre, first_tile, last_tile);
-    });
-  const int centre = decoded_centre(static_cast<int>(layout.bits), layout.has_zero_point, layout.dint);
-  for_format<Bf16Decoder>(layout, [&](auto decoder) __attribute__((always_inline)) {
-    matmul_bf16_tiles<decltype(decoder), Kernel>(product, centre, first_tile, last_tile);
-  });
+  const auto multiply = [&](auto decoder) __attribute__((always_inline)) {
+    matmul_bf16_tiles<decltype(decoder), Kernel>(product, first_tile, last_tile);
+  };
+  product.layout.codebook ? for_codebook<CodebookDecoder>(product.layout, multiply)
+                          : for_format<Decoder>(product.layout, multiply);
 }
 
 } // namespace

@@ -6,6 +6,8 @@ namespace edgeq::kernels {
 namespace {
 
 struct Avx512Bf16 {
+  static constexpr std::size_t kRun = kBf16Run;
+
   static void run(const float* x, std::size_t count, std::uint16_t* out) {
     const auto valid = static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1);
     const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), x);

@@ -9,16 +9,18 @@
 namespace edgeq::kernels {
 namespace {
 
-/// Kernel::run(x, count, out) rounds a run: up to 32 activations, zeros behind them.
+/// Kernel::run(x, count, out) rounds a run of Kernel::kRun: `count` activations, zeros behind them.
 template <class Kernel>
 void pack_bf16_panels(const float* x, const Bf16Panels& panels, std::size_t first, std::size_t last) {
   for (std::size_t panel = first; panel < last; ++panel) {
     const std::size_t start = panels.first_token(panel), tokens = panels.panel_size(panel);
     for (std::size_t token = 0; token < tokens; ++token) {
       const float* row = x + (start + token) * panels.k;
-      std::uint16_t* out = panels.values + start * panels.padded_k + token * kBf16Run;
-      for (std::size_t k = 0; k < panels.padded_k; k += kBf16Run)
-        Kernel::run(row + k, smaller(kBf16Run, panels.k - k), out + k * tokens);
+      std::uint16_t* out = panels.values + start * panels.padded_k + token * Kernel::kRun;
+      for (std::size_t k = 0; k < panels.padded_k; k += Kernel::kRun) {
+        const std::size_t begin = smaller(k, panels.k);
+        Kernel::run(row + begin, smaller(Kernel::kRun, panels.k - begin), out + k * tokens);
+      }
     }
   }
 }

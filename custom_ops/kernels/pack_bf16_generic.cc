@@ -17,6 +17,8 @@ EDGEQ_INLINE std::uint16_t to_bf16(float x) {
 }
 
 struct Generic {
+  static constexpr std::size_t kRun = kBf16Run;
+
   static void run(const float* x, std::size_t count, std::uint16_t* out) {
     for (std::size_t i = 0; i < kBf16Run; ++i) {
       const std::size_t from = i / 4 * 4 + (i % 4 == 1 ? 2 : i % 4 == 2 ? 1 : i % 4);

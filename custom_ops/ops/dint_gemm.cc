@@ -140,8 +140,12 @@ void DintGemm::compute_bf16(const ort::KernelContext& context, const Call& call)
   const kernels::Bf16Kernels& kernels = kernels_.bf16;
   const std::size_t count = call.tokens * layout_.inputs.padded_k;
   Scratch scratch(Scratch::padded<std::uint16_t>(count));
-  const kernels::Bf16Panels panels{scratch.take<std::uint16_t>(count), layout_.inputs.k, layout_.inputs.padded_k,
-                                   call.tokens, kernels.panel_tokens};
+  const kernels::Bf16Panels panels{scratch.take<std::uint16_t>(count),
+                                   layout_.inputs.k,
+                                   layout_.inputs.padded_k,
+                                   call.tokens,
+                                   kernels.panel_tokens,
+                                   kernels.run};
   const double activations = static_cast<double>(count) / static_cast<double>(panels.panels());
   for_chunks(context, panels.panels(), chunk_count(panels.panels(), activations, kLeastActivations),
              [&](std::size_t first, std::size_t last) { kernels.pack(call.x, panels, first, last); });

@@ -34,7 +34,7 @@ struct Activations {
 
   Activations(const kernels::Bf16Kernels& kernels, const float* x, std::size_t tokens, const kernels::Grouping& inputs)
       : values(tokens * inputs.padded_k),
-        panels{values.data(), inputs.k, inputs.padded_k, tokens, kernels.panel_tokens} {
+        panels{values.data(), inputs.k, inputs.padded_k, tokens, kernels.panel_tokens, kernels.run} {
     std::fill(values.begin(), values.end(), std::uint16_t{0x4040}); // every element must be written
     kernels.pack(x, panels, 0, panels.panels());
   }
@@ -45,11 +45,9 @@ struct Activations {
       ++panel;
     const std::size_t start = panels.first_token(panel), tokens = panels.panel_size(panel);
     constexpr std::size_t kOrder[] = {0, 2, 1, 3};
-    const std::size_t in_run = k % 32 / 4 * 4 + kOrder[k % 4];
-    const std::uint32_t bits =
-        static_cast<std::uint32_t>(
-            panels.values[start * panels.padded_k + k / 32 * 32 * tokens + (token - start) * 32 + in_run])
-        << 16;
+    const std::size_t run = panels.run, in_four = run == kernels::kBf16Run ? kOrder[k % 4] : k % 4;
+    const std::size_t place = k / run * run * tokens + (token - start) * run + k % run / 4 * 4 + in_four;
+    const std::uint32_t bits = static_cast<std::uint32_t>(panels.values[start * panels.padded_k + place]) << 16;
     float result = 0;
     std::memcpy(&result, &bits, sizeof result);
     return result;

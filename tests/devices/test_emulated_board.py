@@ -82,8 +82,8 @@ def library() -> Path:
 @pytest.fixture(scope="module")
 def session(emulated: Emulated, library: Path) -> Session:
     ready = set_up(emulated.transport, library, "python3", offline=True, step=lambda step: None)
-    assert ready.selected == "i8mm"
-    assert ready.available == ("generic", "neon", "dotprod", "i8mm")
+    assert ready.selected == "bf16"
+    assert ready.available == ("generic", "neon", "dotprod", "i8mm", "bf16")
     return Session(Board(emulated.transport, "python3"))
 
 

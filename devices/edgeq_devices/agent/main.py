@@ -78,9 +78,12 @@ def measure(root: Path) -> None:
 
 def work(root: Path) -> None:
     """Runs the job on stdin: the process that the supervisor starts."""
+    from edgeq_devices.agent.orphan import die_with_parent
+
+    die_with_parent()  # before ONNX Runtime is imported, which takes seconds on a small board
     from edgeq_devices.agent.worker import work as run
 
-    run(root)
+    run()
 
 
 def spin(root: Path) -> None:

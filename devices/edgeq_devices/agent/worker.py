@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from edgeq.errors import EdgeqError
 from edgeq_devices.agent.model import load
-from edgeq_devices.agent.orphan import die_with_parent
 from edgeq_devices.job import Job
 from edgeq_devices.worker import LoadedModel, main
 
 
-def work(root: Path) -> None:
+def work() -> None:
     """Measures the job on stdin; see :mod:`edgeq_devices.worker`."""
-    die_with_parent()
     sys.exit(main(_load_on_processors))
 
 

@@ -141,7 +141,16 @@ class Checkpoint:
         )
 
     def _indexed_files(self, index: Path) -> list[Path]:
-        names = sorted(set(_read_json(index).get("weight_map", {}).values()))
+        places = _read_json(index).get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+            raise EdgeqError(
+                "damaged index of weight files",
+                file=index,
+                field="weight_map",
+                wanted="a file name for each tensor",
+                remedy="download it again",
+            )
+        names = sorted(set(places.values()))
         for name in names:
             if Path(name).name != name:
                 raise EdgeqError(

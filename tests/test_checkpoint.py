@@ -46,6 +46,10 @@ def test_shards_outside_the_directory_are_refused(directory: Path, name: str) ->
 
 
 def test_a_missing_shard_is_named(directory: Path) -> None:
+    for damaged in ({}, {"weight_map": 3}, {"weight_map": {"a": None}}):
+        (directory / "model.safetensors.index.json").write_text(json.dumps(damaged))
+        with pytest.raises(EdgeqError, match=r"index\.json: weight_map: damaged index of weight files"):
+            Checkpoint(directory)
     (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "three.safetensors"}}))
     with pytest.raises(EdgeqError, match=r"three\.safetensors: missing weight file"):
         Checkpoint(directory)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -70,8 +73,12 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is not signal.SIG_IGN:
             signal.signal(ending, signal.default_int_handler)
+    _open_closed_streams()
     try:
-        app(prog_name="edgeq")
+        try:
+            app(prog_name="edgeq")
+        finally:
+            sys.stdout.flush()
     except EdgeqError as error:
         print(f"edgeq: error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
@@ -82,6 +89,19 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 -- what it still holds has no place
+        print(f"edgeq: error: cannot write the output ({error.strerror})", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+
+def _open_closed_streams() -> None:
+    """Puts the null device where the caller closed standard input, output or error, which Python then has not."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- open until the process ends
 
 
 if __name__ == "__main__":

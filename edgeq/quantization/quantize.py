@@ -126,11 +126,12 @@ def check_calibrated(plan: Plan, calibrated: bool) -> None:
     Raises:
         EdgeqError: They have none.
     """
-    if plan.static_activations and not calibrated:
+    static = [scheme for scheme in plan.schemes if scheme.activation_mode == "static"]
+    if static and not calibrated:
         raise EdgeqError(
             "static scales of activations need calibration",
             field="--scheme",
-            found=str(plan.default),
+            found=str(static[0]),
             wanted="--calibration FILE with text like that which the model will read, or a8t: a scale per token",
         )
     if plan.pipeline.calibrated and not calibrated:

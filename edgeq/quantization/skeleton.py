@@ -54,7 +54,7 @@ def build_skeleton(checkpoint: Checkpoint) -> nn.Module:
         config = AutoConfig.from_pretrained(checkpoint.directory, local_files_only=True)
         loader: Any = AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
         with init_empty_weights(include_buffers=False):
-            model: nn.Module = loader.from_config(config, dtype=torch.float32)
+            model: Any = loader.from_config(config, dtype=torch.float32)
     except (ValueError, KeyError, AttributeError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise EdgeqError(
@@ -66,7 +66,8 @@ def build_skeleton(checkpoint: Checkpoint) -> nn.Module:
         ) from error
     if getattr(model, "pooler", None) is not None and not any("pooler." in name for name in checkpoint.files):
         model.pooler = None  # many encoders are published without one, and no graph holds it
-    return model.eval()
+    built: nn.Module = model.eval()
+    return built
 
 
 def find_targets(model: nn.Module) -> list[Target]:

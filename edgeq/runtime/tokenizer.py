@@ -56,7 +56,7 @@ class Tokenizer:
             self.backend = Backend.from_file(str(file))
         except Exception as error:  # the library raises plain Exception
             raise EdgeqError(
-                "cannot read tokenizer", file=file, found=error, remedy="export the bundle again"
+                "cannot read tokenizer", file=file, found=error, remedy="copy or download it again"
             ) from error
         self.backend.no_truncation()
         self.backend.no_padding()
@@ -73,7 +73,10 @@ class Tokenizer:
         file, config = bundle.file(TOKENIZER_NAME), bundle.file(CONFIG_NAME)
         if file is None:
             raise EdgeqError(
-                "bundle without tokenizer", file=bundle.directory, wanted=TOKENIZER_NAME, remedy="export it again"
+                "bundle without tokenizer",
+                file=bundle.directory,
+                wanted=TOKENIZER_NAME,
+                remedy="put it beside the model and export again",
             )
         return cls(file, read_json_as(config, TokenizerConfig) if config else None)
 
@@ -86,7 +89,12 @@ class Tokenizer:
         """
         file, config = directory / TOKENIZER_NAME, directory / CONFIG_NAME
         if not file.is_file():
-            raise EdgeqError("no fast tokenizer", file=directory, wanted=TOKENIZER_NAME)
+            raise EdgeqError(
+                "no fast tokenizer",
+                file=directory,
+                wanted=TOKENIZER_NAME,
+                remedy="transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one",
+            )
         return cls(file, read_json_as(config, TokenizerConfig) if config.is_file() else None)
 
     @property

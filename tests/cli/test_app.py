@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +37,28 @@ def test_an_interrupt_is_one_line(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch)
     _verb_that(monkeypatch, KeyboardInterrupt())
     outcome = edgeq("doctor")
     assert (outcome.code, outcome.out, outcome.err.strip()) == (130, "", "edgeq: interrupted")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    command = [sys.executable, "-m", "edgeq.cli.app", "doctor"]
+    with FULL.open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "edgeq: error: cannot write the output (No space left on device)\n")
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_closed_streams_are_no_trouble(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    monkeypatch.setattr(
+        "edgeq.cli.doctor.command", lambda: [sys.stdin.read(), sys.stdout.write("x"), sys.stderr.write("y")]
+    )
+    if stream != "stdin":  # pytest's own standard input may not be read
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert edgeq("doctor").code == 0
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ BAD_ARGUMENTS = [
     (("--method", "bcq"), "bcq makes bcq weights, found w4g128, wanted a scheme in the format bcq"),
     (("--bits-per-weight", 3.6, "--bits", 4), "--bits-per-weight: two sizes of weights, found 3.6 beside --bits"),
     (("--bits-per-weight", 3.6, "--quality", "best"), "--bits-per-weight: two sizes of weights"),
+    (("--layer", "q_proj=w3a8s"), "static scales of activations need calibration, found w3a8s"),
     (("--clip", "median"), "clip: Input should be 'minmax', 'mse' or 'l3'"),
     (("--method", "gpt"), "--method: unknown method, found 'gpt'"),
     (("--method", "gptq"), "--method: method needs calibration, found gptq; add --calibration FILE"),

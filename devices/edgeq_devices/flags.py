@@ -49,4 +49,9 @@ def _extremes(after: State) -> Iterator[str]:
 def _power(repetitions: Sequence[Repetition], idle: Sequence[Idle]) -> Iterator[str]:
     windows = [entry.window for entry in idle]
     windows += [w for run in repetitions if run.energy for w in (run.energy.prompt, run.energy.generate) if w.seconds]
-    yield from dict.fromkeys(flag for window in windows for flag in window.flags())
+    # Of windows with few samples the worst stands for the others: a sustained run has thousands.
+    few = [window for window in windows if window.is_short]
+    yield from dict.fromkeys(flag for window in windows if not window.is_short for flag in window.flags())
+    if few:
+        (flag,) = min(few, key=lambda window: window.samples).flags()
+        yield flag + (f" ({len(few)} of {len(windows)} windows have fewer)" if len(few) > 1 else "")

@@ -213,6 +213,15 @@ def test_a_sensor_that_failed_leaves_no_energy_and_a_flag():
     assert row.flags == ["hwmon ina3221 failed: gone"]
 
 
+def test_windows_with_few_samples_are_flagged_once():
+    row = with_energy()
+    short = PhaseEnergy(prompt=window(0.5, 3.0, samples=4), generate=window(0.25, 1.0, samples=2))
+    runs = (row.repetitions[0], *(row.repetitions[0].model_copy(update={"energy": short}),) * 3)
+    assert replace(row, repetitions=runs).flags == [
+        "2 power samples in 0.25 s, wanted at least 5 (6 of 10 windows have fewer)"
+    ]
+
+
 def test_a_machine_without_a_sensor_has_no_energy_column_and_a_reason():
     text = markdown(report_of(with_energy(source=None, reason="no power sensor on this machine")))
     assert "J/token" not in text

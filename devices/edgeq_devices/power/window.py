@@ -65,11 +65,16 @@ class Window:
         """Samples per second that were achieved."""
         return self.samples / self.seconds if self.seconds > 0 else math.nan
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it has too few samples."""
+        return not self.fault and self.samples < LEAST_SAMPLES
+
     def flags(self) -> list[str]:
         """Reasons to distrust the energy."""
         if self.fault:
             return [self.fault]
-        if self.samples < LEAST_SAMPLES:
+        if self.is_short:
             return [f"{self.samples} power samples in {self.seconds:.2f} s, wanted at least {LEAST_SAMPLES}"]
         if not any(self.joules.values()):
             return [f"the power sensor stands still: no energy in {self.seconds:.2f} s"]

@@ -50,6 +50,11 @@ class Options(MethodOptions):
     search: Literal["coarse", "full"] = "coarse"
     clip: Clip = "minmax"
 
+    @property
+    def comparisons(self) -> int:
+        """About how many scales are compared at each place."""
+        return (self.steps + 1) ** 2 if self.search == "full" or self.steps <= COARSE else 75
+
 
 def fold(block: FoldableBlock, options: Options | None = None) -> None:
     """Rescales the layers of a block, in place; its outputs stay as they were.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -34,7 +34,7 @@ def command(
     if not found:
         raise EdgeqError("nothing to compare", found=f"no test, threads and cores in both {first} and {second}")
     if as_json:
-        print_json([{**asdict(entry), "first": entry.first.avg_ts, "second": entry.second.avg_ts} for entry in found])
+        print_json([_record(entry) for entry in found])
         return
     headers = ["test", "threads", str(first), str(second), "ratio", "95 % interval", "verdict"]
     print(aligned_table(headers, [_cells(entry) for entry in found], ("test", "verdict")), end="")
@@ -44,13 +44,28 @@ def command(
                 print(f"! {row.where}: {flag}")
 
 
+def _record(entry: Difference) -> dict[str, Any]:
+    return {
+        "test": entry.first.test,
+        "n_threads": entry.first.n_threads,
+        "cpu_mask": entry.first.cpu_mask,
+        **asdict(entry),
+        "first": entry.first.avg_ts,
+        "second": entry.second.avg_ts,
+        "verdict": _verdict(entry),
+        "flags": [f"{row.where}: {flag}" for row in (entry.first, entry.second) for flag in row.flags],
+    }
+
+
 def _cells(entry: Difference) -> list[str]:
     interval = "too few samples" if entry.low is None else f"{entry.low:.3f} to {entry.high:.3f}"
-    if entry.first.flags or entry.second.flags:
-        verdict = "doubtful"
-    elif entry.distinguishable:
-        verdict = "faster" if entry.ratio > 1 else "slower"
-    else:
-        verdict = "no difference shown"
     rates = [f"{row.avg_ts:.2f} ± {row.stddev_ts:.2f}" for row in (entry.first, entry.second)]
-    return [entry.first.test, str(entry.first.n_threads), *rates, f"{entry.ratio:.3f}", interval, verdict]
+    return [entry.first.test, str(entry.first.n_threads), *rates, f"{entry.ratio:.3f}", interval, _verdict(entry)]
+
+
+def _verdict(entry: Difference) -> str:
+    if entry.first.flags or entry.second.flags:
+        return "doubtful"
+    if not entry.distinguishable:
+        return "no difference shown"
+    return "faster" if entry.ratio > 1 else "slower"

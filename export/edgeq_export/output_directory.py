@@ -23,6 +23,8 @@ def check_output(output: Path, *, force: bool = False) -> None:
     output = output.absolute()
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise EdgeqError("cannot write here", file=output, found="a file or link", wanted="a directory or nothing")
+    if output.is_mount():
+        raise EdgeqError("cannot write here", file=output, found="a mount point", wanted="a directory inside it")
     if output.is_dir() and any(output.iterdir()) and not force:
         raise EdgeqError(
             "output directory not empty", file=output, remedy="choose another one, or replace it with --force"

@@ -28,7 +28,11 @@ def test_what_profile_writes_is_read(edgeq, tiny_decoder, tmp_path):
     outcome = edgeq("compare", tmp_path / "one.json", tmp_path / "two.json")
     assert outcome.code == 0
     assert [line.split("|")[1].strip() for line in outcome.out.splitlines()[2:4]] == ["pp8", "tg4"]
-    assert json.loads(edgeq("compare", tmp_path / "one.json", tmp_path / "two.json", "--json").out)[0]["ratio"] > 0
+    records = json.loads(edgeq("compare", tmp_path / "one.json", tmp_path / "two.json", "--json").out)
+    assert [(record["test"], record["n_threads"]) for record in records] == [("pp8", 1), ("tg4", 1)]
+    assert all(record["ratio"] > 0 and record["verdict"] in outcome.out for record in records)
+    flags = [line for line in outcome.out.splitlines() if line.startswith("! ")]
+    assert [f"! {flag}" for record in records for flag in record["flags"]] == flags
 
 
 @pytest.mark.parametrize(

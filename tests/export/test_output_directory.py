@@ -80,6 +80,11 @@ def test_refuses_a_file_in_its_place(tmp_path: Path) -> None:
         check_output(tmp_path / "out", force=True)
 
 
+def test_refuses_a_mount_point_which_nothing_can_take_the_place_of() -> None:
+    with pytest.raises(EdgeqError, match="found a mount point, wanted a directory inside it"):
+        check_output(Path("/"), force=True)
+
+
 def test_refuses_a_parent_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EdgeqError, match="cannot write here"):

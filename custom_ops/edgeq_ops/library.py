@@ -56,7 +56,7 @@ def register(session_options: onnxruntime.SessionOptions, library: Path | None =
     if not path.is_file():
         raise EdgeqError("no such operator library", file=path)
     try:
-        session_options.register_custom_ops_library(str(path))
+        session_options.register_custom_ops_library(str(path.resolve()))  # the loader looks up a bare name elsewhere
     except Exception as error:  # ONNX Runtime's exceptions share no other base
         raise EdgeqError(
             "the operator library cannot be loaded", file=path, found=" ".join(str(error).split())

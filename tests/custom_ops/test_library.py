@@ -49,6 +49,12 @@ def test_environment_names_another_library(monkeypatch: pytest.MonkeyPatch, tmp_
         edgeq_ops.library_path()
 
 
+def test_library_in_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copy(edgeq_ops.library_path(), tmp_path / "copy.so")
+    monkeypatch.chdir(tmp_path)
+    edgeq_ops.register(ort.SessionOptions(), Path("copy.so"))
+
+
 def test_missing_library(tmp_path: Path) -> None:
     with pytest.raises(EdgeqError, match=r"absent\.so: no such operator library"):
         edgeq_ops.register(ort.SessionOptions(), tmp_path / "absent.so")

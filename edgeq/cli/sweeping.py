@@ -130,11 +130,12 @@ class Sweep:
         output: ``bundles/``, ``quality/`` and ``profiles/`` are made in it.
 
     Raises:
-        EdgeqError: Two models or devices are called alike.
+        EdgeqError: Two models or devices are called alike, or a device or its meter is none.
     """
 
     def __init__(self, recipe: SweepRecipe, output: Path) -> None:
         self.recipe, self.output = recipe, output
+        _check_devices(recipe.profile)  # before exports, which may take hours
         results = [step.result for step in self.steps()]
         for path in results:
             if results.count(path) > 1:
@@ -254,6 +255,16 @@ class Sweep:
             lambda stage, done, total: progress(f"{path.name} on {device}: {stage}", done, total),
         )
         write_json(self.output / "profiles" / file_name(device) / f"{path.name}.json", report.to_json())
+
+
+def _check_devices(profile: ProfileSection) -> None:
+    from edgeq_devices.external.address import parse_power
+    from edgeq_devices.transports import open_transport
+
+    for device in profile.devices:
+        open_transport(device).close()
+    for power in profile.power.values():
+        parse_power(power)
 
 
 def _run(steps: Sequence[Step], progress: Progress) -> list[tuple[str, EdgeqError]]:

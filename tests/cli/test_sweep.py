@@ -103,6 +103,22 @@ def test_wrong_recipes_are_refused(edgeq, tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("devices = ['ssh://a board']", "--device: wrong address, found 'ssh://a board'"),
+        ("devices = ['local', 'pi@board']", "--device: unknown device, found 'pi@board'"),
+        ("[profile.power]\nlocal = 'usb'", "--power: unknown power source, found 'usb'"),
+    ],
+)
+def test_wrong_devices_are_refused_before_anything_is_exported(edgeq, exports, tmp_path, profile, message):
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"models = ['tiny']\nschemes = ['w4']\n[profile]\n{profile}")
+    outcome = edgeq("sweep", path, "-o", tmp_path / "out")
+    assert (outcome.code, exports) == (2, [])
+    assert message in outcome.err
+
+
+@pytest.mark.parametrize(
     "lists", ["models = ['a/x', 'b/x']\nschemes = ['w4']", "models = ['a']\nschemes = ['w4', 'w4']"]
 )
 def test_results_that_would_overwrite_each_other_are_refused(edgeq, tmp_path, lists):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeq.checkpoint import Checkpoint, resolve_model
-from edgeq.preparing import allocate, check_calibration, read_calibration, with_trained_schemes
+from edgeq.preparing import allocate, check_cache, check_calibration, read_calibration, with_trained_schemes
 
 if TYPE_CHECKING:
     from edgeq.bundle.manifest import AllocationRecord, LayerRecord
@@ -99,6 +99,7 @@ def _plan_layers(
     recipe = with_trained_schemes(recipe)
     plan = recipe.plan()
     check_calibration(recipe, plan)
+    check_cache(recipe)
     if recipe.model.endswith(".onnx"):
         return edgeq_export.plan_onnx_file(Path(recipe.model), plan).records, None
     from edgeq.quantization.quantize import plan_records

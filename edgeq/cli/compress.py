@@ -99,7 +99,7 @@ def _print(outcome: Outcome, output: Path | None, seconds: float) -> None:
             f"times smaller, {sizes['bits_per_weight']:.3f} bits per weight, {seconds:.1f} s"
         )
     if outcome.raw:
-        print(f"Stored as they are, in formats that no codec takes: {', '.join(outcome.raw)}")
+        print(f"Stored as they are, in formats that the codec does not take: {', '.join(outcome.raw)}")
     if outcome.not_smaller:
         print(f"Stored as they are, no smaller when compressed: {', '.join(outcome.not_smaller)}")
 

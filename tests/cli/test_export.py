@@ -138,6 +138,12 @@ def test_no_model(edgeq: Edgeq, tmp_path: Path) -> None:
     assert "no model; give a checkpoint directory" in outcome.err
 
 
+def test_a_dry_run_refuses_a_cache_without_calibration(edgeq: Edgeq, books_6m: Path) -> None:
+    outcome = edgeq("export", books_6m, "--kv-cache", "kv8", "--dry-run")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--kv-cache: scales of the key-value cache need calibration" in outcome.err
+
+
 def test_a_dry_run_refuses_a_solver_of_another_format(edgeq: Edgeq, books_6m: Path) -> None:
     outcome = edgeq("export", books_6m, "--scheme", "w3-codebook", "--method", "bcq", "--dry-run")
     assert (outcome.code, outcome.out) == (2, "")

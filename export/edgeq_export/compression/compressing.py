@@ -41,6 +41,13 @@ class Request:
     max_slowdown: float | None = None
     threads: int | None = None
 
+    @property
+    def codecs(self) -> list[str]:
+        """Codecs that may be used; one where ``mode`` is neither ``auto`` nor ``raw``."""
+        if self.codec is not None:
+            return [self.codec]
+        return ["rans"] if self.mode in ("load", "use") else list(CODECS)
+
     def check(self) -> None:
         """Checks that the parts fit together.
 
@@ -61,7 +68,7 @@ class Outcome:
 
     Attributes:
         manifest: Of the new bundle; that of the old one in a dry run.
-        raw: Names of the weights that no codec takes.
+        raw: Names of the weights that none of the codecs asked for takes.
         not_smaller: Names of those that stayed raw because they would take as many bytes compressed, or more.
         choice: What was measured and chosen, with ``auto``.
     """
@@ -101,12 +108,12 @@ def compress_bundle(
         choice = _measure(graph, request)
         storages = choice.storages
     elif request.mode != "raw":
-        storages = store_alike(graph.units, Storage(request.mode, request.codec or "rans"))
+        storages = store_alike(graph.units, Storage(request.mode, *request.codecs))
     manifest, not_smaller = graph.bundle.manifest, []
     if output is not None:
         manifest = write_compressed(graph, output, storages, force=force, progress=progress)
         not_smaller = _not_smaller(graph, storages)
-    return Outcome(manifest, _untaken(graph.units), not_smaller, choice)
+    return Outcome(manifest, _untaken(graph.units, request.codecs), not_smaller, choice)
 
 
 def _measure(graph: OpenGraph, request: Request) -> Choice:
@@ -114,7 +121,7 @@ def _measure(graph: OpenGraph, request: Request) -> Choice:
     limited = request.max_slowdown or request.max_memory
     return choose(
         graph,
-        [request.codec] if request.codec else list(CODECS),
+        request.codecs,
         max_memory=request.max_memory,
         max_slowdown=request.max_slowdown if limited else DEFAULT_SLOWDOWN,
         threads=request.threads,
@@ -128,6 +135,6 @@ def _not_smaller(graph: OpenGraph, storages: Mapping[str, Storage]) -> list[str]
     return [w.name for unit in written if unit.name in meant for w in unit.weights if not w.mode]
 
 
-def _untaken(units: Sequence[Unit]) -> list[str]:
+def _untaken(units: Sequence[Unit], codecs: Sequence[str]) -> list[str]:
     """Weights that can only be stored raw."""
-    return [w.name for unit in units if not any(unit.takes(codec) for codec in CODECS) for w in unit.weights]
+    return [w.name for unit in units if not any(unit.takes(codec) for codec in codecs) for w in unit.weights]

@@ -54,22 +54,29 @@ def test_independent_inputs_leave_nothing_to_compensate(fmt: UniformFormat, stat
     np.testing.assert_array_equal(decode(fmt, found), decode(fmt, rtn.quantize(weight, fmt, clip="minmax")))
 
 
-@given(
-    rows=st.integers(1, 8),
-    columns=st.integers(2, 150),
-    group=st.sampled_from([0, 32, 96, 128]),
-    act_order=st.booleans(),
-    seed=st.integers(0, 100),
-)
-def test_outputs_change_no_more_than_by_rounding(
-    rows: int, columns: int, group: int, act_order: bool, seed: int
-) -> None:
-    """Compensation is greedy, so a single row may lose a little; it must not lose much, nor on the whole."""
+OPTIONS = {
+    "group": st.sampled_from([0, 32, 96, 128]),
+    "act_order": st.booleans(),
+    "seed": st.integers(0, 100),
+}
+
+
+@given(rows=st.integers(8, 16), columns=st.integers(24, 150), **OPTIONS)
+def test_outputs_change_less_than_by_rounding(rows: int, columns: int, group: int, act_order: bool, seed: int) -> None:
+    """Compensation is greedy and codes end at the range: some weights may lose by it, rows of many do not."""
     fmt, weight, statistics = UniformFormat(3, group), weights(rows, columns, seed), observed(columns, seed=seed)
     found = gptq.quantize(weight, fmt, statistics, gptq.Options(grid=MINMAX, act_order=act_order))
-    assert decode(fmt, found).shape == weight.shape
-    rounded = loss(fmt, rtn.quantize(weight, fmt, clip="minmax"), weight, statistics)
-    assert loss(fmt, found, weight, statistics) <= 1.3 * rounded
+    rounded = rtn.quantize(weight, fmt, clip="minmax")
+    assert loss(fmt, found, weight, statistics) < loss(fmt, rounded, weight, statistics)
+
+
+@given(rows=st.integers(1, 8), columns=st.integers(2, 150), **OPTIONS)
+def test_any_shape_is_kept(rows: int, columns: int, group: int, act_order: bool, seed: int) -> None:
+    fmt, weight = UniformFormat(3, group), weights(rows, columns, seed)
+    options = gptq.Options(grid=MINMAX, act_order=act_order)
+    found = decode(fmt, gptq.quantize(weight, fmt, observed(columns, seed=seed), options))
+    assert found.shape == weight.shape
+    assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("group", [0, 32, 64])

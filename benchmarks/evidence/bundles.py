@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 import edgeq_export
@@ -55,7 +54,7 @@ def replace_tensors(bundle: Path, quantized: QuantizedModel) -> bool:
     """
     model = onnx.load(bundle / "model.onnx", load_external_data=False)
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-    pairs = [(_find(initializers, names), array) for names, array in _arrays(quantized.model)]
+    pairs = [(_find(initializers, names), array) for names, array in _arrays(quantized)]
     if any(tensor is None or tuple(tensor.dims) != array.shape for tensor, array in pairs):
         return False
     with (bundle / "model.onnx.data").open("r+b") as data:
@@ -77,13 +76,18 @@ def _find(initializers: dict[str, onnx.TensorProto], names: list[str]) -> onnx.T
 
 def _graph_identity(quantized: QuantizedModel) -> object:
     layers = tuple((record.name, record.scheme) for record in quantized.records)
-    shapes = tuple((names[0], array.shape) for names, array in _arrays(quantized.model))
-    return str(quantized.checkpoint.directory), layers, shapes
+    shapes = tuple((names[0], array.shape) for names, array in _arrays(quantized))
+    cache = quantized.cache_scales and quantized.cache_scales.scheme
+    return str(quantized.checkpoint.directory), layers, shapes, cache
 
 
-def _arrays(model: torch.nn.Module) -> list[tuple[list[str], NDArray[np.generic]]]:
-    """The tensors of a model, shared ones once, with all their names."""
+def _arrays(quantized: QuantizedModel) -> list[tuple[list[str], NDArray[np.generic]]]:
+    """The tensors of a model, shared ones once, with all their names, and the scales of its cache."""
     found: dict[int, tuple[list[str], NDArray[np.generic]]] = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in quantized.model.state_dict().items():
         found.setdefault(tensor.data_ptr(), ([], tensor.numpy()))[0].append(name)
-    return list(found.values())
+    arrays = list(found.values())
+    if (scales := quantized.cache_scales) is not None:
+        for part, layers in (("key", scales.keys), ("value", scales.values)):
+            arrays += [([f"kv_cache.{layer}.{part}_scale"], array) for layer, array in enumerate(layers)]
+    return arrays

@@ -11,7 +11,9 @@ from typing import Any, Literal
 import torch
 
 from edgeq.calibration.data import read_calibration
+from edgeq.calibration.kv_cache import observe_cache
 from edgeq.checkpoint import Checkpoint
+from edgeq.kv_cache import parse_kv_cache
 from edgeq.quantization.blockwise import Calibration
 from edgeq.quantization.plan import Plan
 from edgeq.quantization.quantize import QuantizedModel, quantize_checkpoint
@@ -28,7 +30,8 @@ from evidence.samples import LENGTH as CALIBRATION_LENGTH
 from evidence.samples import SAMPLES, TEXT_CHARACTERS, calibration_data
 from evidence.subjects import ENCODER, Subject
 from evidence.synthetic import run_synthetic
-from evidence.w4a8_grid import LAYERS, LENGTH, LENGTHS, SYNTHETIC
+from evidence.value_cache import SHARED_BY, rounding_values
+from evidence.w4a8_grid import CACHE, LAYERS, LENGTH, LENGTHS, SYNTHETIC
 
 TASK_TOKENS = 8192  # read for each task length
 Evaluation = Literal["bundle", "eager"]
@@ -49,6 +52,7 @@ class W4A8Bench:
         self._quality = EncoderQuality(subject) if self._encoder else DecoderQuality(subject)
         self._bundles = BundleCache(directory)
         self._tasks: dict[int, DecoderQuality] = {}
+        self._last: tuple[Cell | None, Any] = (None, None)  # cells that differ in their caches share a quantized model
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """Measures a cell.
@@ -60,6 +64,8 @@ class W4A8Bench:
             return run_synthetic(cell)
         if cell.method == LAYERS:
             return {"layers": self._layers()}
+        if CACHE in dict(cell.options):
+            return self._run_cached(cell)
         start = time.perf_counter()
         quantized = self._quantize(cell)
         result = {
@@ -72,6 +78,24 @@ class W4A8Bench:
         model = self._runnable(quantized)
         if LENGTH in dict(cell.options) and not self._encoder:
             return result | {"tasks": {str(n): self._task(n).measure(model) for n in LENGTHS[cell.model]}}
+        return result | self._quality.measure(model)
+
+    def _run_cached(self, cell: Cell) -> dict[str, Any]:
+        """With a quantized cache: in a bundle where ONNX Runtime has the attention for it, else in PyTorch."""
+        options = dict(cell.options)
+        cache = options.pop(CACHE)
+        plain = replace(cell, options=tuple(options.items()))
+        if self._last[0] != plain:
+            self._last = plain, self._quantize(plain)
+        quantized = self._last[1]
+        if cache in SHARED_BY:
+            with rounding_values(quantized.model, cache):
+                return {"evaluation": "eager"} | self._quality.measure(eager_decoder(quantized))
+        ids = calibration_data(self._subject, cell.seed or 0).ids
+        scales = observe_cache(quantized.model, ids, parse_kv_cache(cache))
+        model = load(self._bundles.bundle(replace(quantized, cache_scales=scales)), threads=1, verify=False)
+        channels = sum(layer.size for layer in (*scales.keys, *scales.values))
+        result = {"evaluation": "bundle", "cache_bytes_per_token": channels * scales.bits / 8}
         return result | self._quality.measure(model)
 
     def _runnable(self, quantized: QuantizedModel) -> Any:

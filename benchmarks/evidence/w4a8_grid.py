@@ -8,13 +8,15 @@ from typing import Any
 
 from evidence.cells import Cell
 from evidence.subjects import ENCODER
+from evidence.value_cache import SHARED_BY
 
 SEED = 0
 LENGTHS = {"stories260K": (64, 128, 512), "babyllama-tok361": (64, 128, 256), "books-6m": (64, 128, 512, 1024)}
 ENCODER_LENGTHS = (16, 32, 64, 128)
 WHOLE: dict[str, Any] = {"rtn.clip": "minmax"}  # the whole range of a row, as in the paper's RTN
 MSE: dict[str, Any] = {"rtn.clip": "mse"}
-LAYERS, SYNTHETIC, LENGTH = "layers", "synthetic", "calibration_length"
+LAYERS, SYNTHETIC, LENGTH, CACHE = "layers", "synthetic", "calibration_length", "kv_cache"
+CACHES = ("kv8", "kv4", *SHARED_BY)  # those of bundles, and values alone as only PyTorch runs them
 
 
 def w4a8_cells(model: str) -> list[Cell]:
@@ -55,12 +57,26 @@ def _cells(model: str) -> Iterator[Cell]:
     yield from _weights_only(model)
     if model != ENCODER:
         yield _cell(model, "fp32", LAYERS, {}, SEED)
+        yield from _cached(model)
     for length in LENGTHS.get(model, ()):
         for method in ("gptq", "aqas+gptq"):
             yield _cell(model, f"{four}-asym", method, {LENGTH: length}, SEED)
     for length in ENCODER_LENGTHS if model == ENCODER else ():
         for name in ("", "-dint"):
             yield _cell(model, f"{three}{name}-asym", "gptq", {"gptq.clip": "minmax", LENGTH: length}, SEED)
+
+
+def _cached(model: str) -> Iterator[Cell]:
+    """The paper's main rows with a quantized cache; those of one method together, as they share the quantized model."""
+    rows: list[tuple[str, str, dict[str, Any], int | None]] = [
+        ("w4a8ta-asym", "rtn", WHOLE, None),
+        ("w4a8ta-asym", "gptq", {}, SEED),
+        ("w4a8ta-asym", "aqas+gptq", {}, SEED),
+        ("w4a8ta-dint-asym", "aqas+gptq", {}, SEED),
+    ]
+    for scheme, method, options, seed in rows:
+        for cache in CACHES:
+            yield _cell(model, scheme, method, options | {CACHE: cache}, seed)
 
 
 def _weights_only(model: str) -> Iterator[Cell]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from edgeq.kv_cache import BITS
 from evidence.cells import Cell
 from evidence.layer_errors import SCHEMES
 from evidence.markdown import signed, table
@@ -13,7 +15,9 @@ from evidence.outlier_model import SUFFIX
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
 from evidence.synthetic import FORMATS, SEARCHED
-from evidence.w4a8_grid import LAYERS, LENGTH, SYNTHETIC
+from evidence.w4a8_grid import CACHE, CACHES, LAYERS, LENGTH, SYNTHETIC
+
+FLOATS = "floats"
 
 
 def w4a8_sections(results: Results) -> dict[str, str]:
@@ -22,6 +26,7 @@ def w4a8_sections(results: Results) -> dict[str, str]:
     parts = {f"w4a8 {model}": _decoder_table(records, model) for model in DECODERS}
     return parts | {
         f"w4a8 {ENCODER}": _encoder_table(records),
+        "w4a8 with a quantized cache": _cache_table(records),
         "w4a8 with outliers": _outlier_models(records),
         "layers": _layer_table(records),
         "tails": _tail_table(records),
@@ -52,9 +57,47 @@ def _decoder_table(records: Sequence[Record], model: str) -> str:
             _chosen(record),
         ]
         for record in _of(records, model, "loss_difference")
+        if CACHE not in dict(record.cell.options)
     ]
     header = ["scheme", "method", "nats/token", "standard error", "perplexity", "KL, nats", "formats chosen"]
     return table(header, lines)
+
+
+def _cache_table(records: Sequence[Record]) -> str:
+    """A row per model and method: the loss with the cache as floats, then what each quantized cache adds."""
+    found: dict[tuple[str, str, str], dict[str, Record]] = {}
+    for record in records:
+        if "loss_difference" in record.result:
+            options = dict(record.cell.options)
+            cache = options.pop(CACHE, FLOATS)
+            plain = replace(record.cell, options=tuple(options.items()))
+            found.setdefault((plain.model, plain.scheme, _label(plain)), {})[cache] = record
+    lines = [
+        [
+            *key,
+            signed(rows[FLOATS].result["loss_difference"]),
+            *(_added(rows, cache) for cache in CACHES),
+            _cache_bytes(rows),
+        ]
+        for key, rows in found.items()
+        if FLOATS in rows and len(rows) > 1
+    ]
+    return table(["model", "scheme", "method", "floats", *CACHES, "bytes per token: floats/kv8/kv4"], lines)
+
+
+def _added(rows: dict[str, Record], cache: str) -> str:
+    if cache not in rows:
+        return ""
+    return signed(rows[cache].result["loss_difference"] - rows[FLOATS].result["loss_difference"])
+
+
+def _cache_bytes(rows: dict[str, Record]) -> str:
+    """Of the floats and of the bundles' caches, as far as one of them was measured."""
+    for cache, bits in BITS.items():
+        if cache in rows:
+            channels = rows[cache].result["cache_bytes_per_token"] * 8 / bits
+            return "/".join(f"{channels * width / 8:.0f}" for width in (32, *BITS.values()))
+    return ""
 
 
 def _outlier_models(records: Sequence[Record]) -> str:

@@ -66,7 +66,7 @@ def write_allocation(bundle: Path, quantized: QuantizedModel) -> None:
     layers = {record.name: record.scheme for record in quantized.records}
     schemes: dict[str, str] = {}
     with (bundle / DATA).open("wb") as data:
-        for names, array in _arrays(quantized.model):
+        for names, array in _arrays(quantized):
             tensor = _find(tensors, names)
             assert tensor is not None, names
             schemes[tensor.name] = next((layers[n] for n in map(_layer, names) if n in layers), "")

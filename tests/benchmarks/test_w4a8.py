@@ -19,6 +19,7 @@ from evidence.outlier_model import add_outliers
 from evidence.results import Record, Results
 from evidence.subjects import DECODERS, ENCODER
 from evidence.synthetic import run_synthetic
+from evidence.value_cache import SHARED_BY, round_range, rounding_values
 from evidence.w4a8_grid import w4a8_cells
 from evidence.w4a8_table import w4a8_sections
 
@@ -64,6 +65,44 @@ def test_every_part_of_the_document_has_a_table(tmp_path: Path) -> None:
     assert set(names) == set(sections)
     assert "| w4a8ta-auto-asym | aqas+gptq | +0.0500 |" in sections["w4a8 stories260K"]
     assert "3 w4a8ta-asym" in sections["w4a8 stories260K"]
+
+
+def test_quantized_caches_stand_beside_the_floats(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.jsonl")
+    for cache, loss in ((None, 0.05), ("kv8", 0.06), ("v4 by token", 0.08)):
+        cell = Cell("books-6m", "w4a8ta-asym", "gptq", () if cache is None else (("kv_cache", cache),), 0)
+        values = {"loss_difference": loss, "standard_error": 0.001, "perplexity": 4.0, "kl_divergence": 0.1}
+        results.append(Record(cell, values | ({"cache_bytes_per_token": 1536.0} if cache == "kv8" else {}), {}))
+    sections = w4a8_sections(results)
+    row = "| books-6m | w4a8ta-asym | gptq | +0.0500 | +0.0100 |  |  | +0.0300 | 6144/1536/768 |"
+    assert row in sections["w4a8 with a quantized cache"]
+    assert "+0.0600" not in sections["w4a8 books-6m"]
+
+
+def test_values_are_rounded_within_half_a_step() -> None:
+    values = torch.randn(2, 9, 3, 8, generator=torch.Generator().manual_seed(0))
+    values[0, 0, 0] = 1.5  # no range
+    for dim in SHARED_BY.values():
+        found = round_range(values, dim)
+        step = (values.amax(dim, keepdim=True) - values.amin(dim, keepdim=True)) / 15
+        assert ((found - values).abs() <= step / 2 + 1e-6).all()
+        for line in found.movedim(dim, -1).reshape(-1, found.shape[dim]):
+            assert len(line.unique()) <= 16
+
+
+def test_only_the_values_are_rounded_and_only_within_the_context() -> None:
+    model = tiny_model("llama")
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        plain = model(input_ids=ids, use_cache=True)
+        with rounding_values(model, "v4 by token"):
+            rounded = model(input_ids=ids, use_cache=True)
+        after = model(input_ids=ids).logits
+    first, changed = (output.past_key_values.layers[0] for output in (plain, rounded))
+    assert torch.equal(first.keys, changed.keys)
+    torch.testing.assert_close(changed.values, round_range(first.values, 3), rtol=1e-5, atol=1e-6)
+    assert not torch.equal(first.values, changed.values)
+    assert torch.equal(after, plain.logits)
 
 
 def test_outliers_change_no_outputs() -> None:

@@ -81,7 +81,7 @@ def _calibration_seconds(recipe: Recipe, records: list[LayerRecord]) -> float:
     products = FORWARDS * weights + squares
     if folds:  # a block is observed once more before its weights are rescaled
         products += weights + squares
-    compared = sum(step.options.comparisons for step in folds if step.method.samples)
+    compared: int = sum(step.options.comparisons for step in folds if step.method.samples)
     return 2 * _tokens(recipe) * products / FLOPS + SECONDS_PER_COMPARED_WEIGHT * compared * weights
 
 

@@ -9,14 +9,14 @@ from edgeq.errors import EdgeqError
 
 
 def read_text(path: str | Path) -> str:
-    """A UTF-8 text file as it is, line ends included.
+    """A UTF-8 text file as it is, line ends included, but for a byte order mark.
 
     Raises:
         EdgeqError: It is missing, empty or not UTF-8.
     """
     file = Path(path)
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise EdgeqError("cannot read text", file=file, found=error.strerror, wanted="a UTF-8 text file") from error
     except UnicodeDecodeError as error:

@@ -48,6 +48,8 @@ def test_text_and_json_lines_and_token_ids_agree(checkpoint: Checkpoint, tmp_pat
     files = [
         _write(tmp_path / "a.txt", TEXT),
         _write(tmp_path / "a.jsonl", json.dumps({"text": TEXT, "id": 3}) + "\n\n"),
+        _write(tmp_path / "windows.txt", TEXT.encode("utf-8-sig")),
+        _write(tmp_path / "windows.jsonl", (json.dumps({"text": TEXT}) + "\r\n\r\n").encode("utf-8-sig")),
         _write(tmp_path / "a.json", json.dumps([ids])),
         _write(tmp_path / "flat.json", json.dumps(ids)),
         tmp_path / "a.npy",

@@ -71,7 +71,10 @@ def build_skeleton(checkpoint: Checkpoint) -> nn.Module:
 
 
 def find_targets(model: nn.Module) -> list[Target]:
-    """The quantizable layers in the order of the forward pass: token embedding, linears, untied head."""
+    """The quantizable layers in the order of the forward pass: token embedding, linears, untied head.
+
+    A pooler is none of them: no graph holds it, and calibration does not reach it.
+    """
     return list(_iterate_targets(model))
 
 
@@ -80,6 +83,8 @@ def _iterate_targets(model: Any) -> Iterator[Target]:
     tied = head is not None and bool(getattr(model.config, "tie_word_embeddings", False))
     names = {id(module): name for name, module in model.named_modules()}
     for name, module in model.named_modules():
+        if name.startswith("pooler."):
+            continue
         if module is embedding:
             rows, columns = module.weight.shape
             yield Target(name, "embedding", rows, columns, vocabulary=True, tied=names[id(head)] if tied else None)

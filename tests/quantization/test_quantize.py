@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertForMaskedLM
+from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from edgeq.checkpoint import Checkpoint
 from edgeq.errors import EdgeqError
@@ -120,12 +120,13 @@ def test_weights_that_are_not_finite_name_their_layer(tmp_path: Path) -> None:
         quantize_checkpoint(Checkpoint(tmp_path), _plan("w4"))
 
 
-def test_an_encoder_published_without_its_pooler_is_whole(tmp_path: Path) -> None:
+def test_encoders_go_without_their_pooler(tmp_path: Path) -> None:
     config = BertConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
-    BertForMaskedLM(config).save_pretrained(tmp_path)
-    quantized = quantize_checkpoint(Checkpoint(tmp_path), Plan.build(Scheme.parse("w8")))
-    assert not any("pooler" in record.name for record in quantized.records)
-    assert not any(parameter.is_meta for parameter in quantized.model.parameters())
+    for kind in (BertForMaskedLM, BertModel):
+        kind(config).save_pretrained(tmp_path)
+        quantized = quantize_checkpoint(Checkpoint(tmp_path), Plan.build(Scheme.parse("w8")))
+        assert not any("pooler" in record.name for record in quantized.records)
+        assert not any(parameter.is_meta for parameter in quantized.model.parameters())
 
 
 def test_progress_counts_the_layers(untied: tuple[Path, nn.Module]) -> None:

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import IO
 
 SHARED_LOCK = "/tmp/edgeq.lock"  # noqa: S108 - users of a board have no other directory in common
-
-
 LONGEST = 4096  # characters of a holder's description
 
 
